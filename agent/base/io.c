@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* io.c - see io.h. The order of write, fsync, rename, fsync(dir) is what survives a power loss. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "io.h"
+
+int bh_file_read(const char *path, size_t max_bytes, char **ret, size_t *ret_bytes)
+{
+	_cleanup_free_ char *text = NULL;
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	size_t n = 0, room = 0;
+
+	if (fd < 0)
+		return -errno;
+	/* Files of /proc have no size: read until the end. */
+	for (;;) {
+		ssize_t got;
+
+		if (n + 1 >= room) {
+			size_t more = room ? room * 2 : 4096;
+			char *p = realloc(text, more);
+
+			if (!p)
+				return -ENOMEM;
+			text = p;
+			room = more;
+		}
+		got = read(fd, text + n, room - n - 1);
+		if (got < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (!got)
+			break;
+		n += (size_t)got;
+		if (n > max_bytes)
+			return -EFBIG;
+	}
+	text[n] = '\0';
+	*ret = TAKE_PTR(text);
+	if (ret_bytes)
+		*ret_bytes = n;
+	return 0;
+}
+
+int bh_write_all(int fd, const void *data, size_t bytes)
+{
+	const char *p = data;
+
+	while (bytes) {
+		ssize_t n = write(fd, p, bytes);
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		p += n;
+		bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+int bh_dir_sync_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *dir = NULL;
+	_cleanup_close_ int fd = -1;
+
+	if (!slash)
+		dir = strdup(".");
+	else
+		dir = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	if (!dir)
+		return -ENOMEM;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+/* A second name for what is there, so that @path is never missing. */
+static int keep_as(const char *path, const char *keep)
+{
+	if (unlink(keep) < 0 && errno != ENOENT)
+		return -errno;
+	if (link(path, keep) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+int bh_file_replace(const char *path, const void *data, size_t bytes, mode_t mode, const char *keep)
+{
+	_cleanup_free_ char *aside = NULL;
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (asprintf(&aside, "%s.new", path) < 0) {
+		aside = NULL;
+		return -ENOMEM;
+	}
+	fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return -errno;
+	r = bh_write_all(fd, data, bytes);
+	if (!r && fchmod(fd, mode) < 0)
+		r = -errno;
+	if (!r && fsync(fd) < 0)
+		r = -errno;
+	if (!r && keep)
+		r = keep_as(path, keep);
+	if (!r && rename(aside, path) < 0)
+		r = -errno;
+	if (r) {
+		(void)unlink(aside);
+		return r;
+	}
+	return bh_dir_sync_of(path);
+}
+
+int bh_mkdir_p(const char *path, mode_t mode)
+{
+	_cleanup_free_ char *p = strdup(path);
+
+	if (!p)
+		return -ENOMEM;
+	for (char *s = p + 1; *s; s++) {
+		if (*s != '/')
+			continue;
+		*s = '\0';
+		if (mkdir(p, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		*s = '/';
+	}
+	if (mkdir(p, mode) < 0 && errno != EEXIST)
+		return -errno;
+	return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log.h - what the agent says on stderr: one line each, with the journal's "<n>" level in
+ * front where systemd reads it. Never blocks the caller for long and never fails.
+ */
+#ifndef BH_LOG_H
+#define BH_LOG_H
+
+#include "diag.h"
+
+/* syslog's numbers */
+enum bh_level {
+	BH_LOG_ERROR = 3,
+	BH_LOG_WARNING = 4,
+	BH_LOG_NOTICE = 5,
+	BH_LOG_INFO = 6,
+	BH_LOG_DEBUG = 7
+};
+
+/* Say nothing above @max; the default is BH_LOG_INFO. */
+void bh_log_set_max(enum bh_level max);
+/* "error", "warning", "notice", "info", "debug". Return: 0, -EINVAL. */
+int bh_log_level_parse(const char *word, enum bh_level *ret);
+
+void bh_log(enum bh_level level, const char *fmt, ...) _printf_(2, 3);
+/* Each finding as a line of its own, with its help. */
+void bh_log_diags(const struct bh_diags *d);
+
+#define bh_error(...)	bh_log(BH_LOG_ERROR, __VA_ARGS__)
+#define bh_warning(...) bh_log(BH_LOG_WARNING, __VA_ARGS__)
+#define bh_notice(...)	bh_log(BH_LOG_NOTICE, __VA_ARGS__)
+#define bh_info(...)	bh_log(BH_LOG_INFO, __VA_ARGS__)
+#define bh_debug(...)	bh_log(BH_LOG_DEBUG, __VA_ARGS__)
+
+#endif

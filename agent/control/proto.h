@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * proto.h - what is said on <runtime-dir>/control.sock: JSON, one object a line (jansson),
+ * a request, then its answer. The CLI is one client of it; anything that speaks JSON may be.
+ *
+ *	-> {"verb":"explain","args":{"from":"web","to":"db","port":5432,"proto":"tcp"}}
+ *	<- {"ok":true,"code":0,"data":{...}}
+ *	<- {"ok":false,"code":3,"data":{...},"diags":[...]}
+ *
+ * code is the CLI's exit code: 0 ok, 1 failed, 2 usage, 3 "no" (denied, differs, degraded).
+ * diags: [{"severity":"error","file","line","col","len","text","help","source_line"}], also
+ * with ok:true (warnings). Numbers that may pass 2^53 are strings; times are RFC 3339.
+ *
+ * Reading: uid 0 or group bulkhead-read. A change (C): uid 0 of the initial user namespace and
+ * a caller in a login session (.scope under user.slice), in `host` or a segment with
+ * `admin: true`. Every change is audited. 64 KiB a request, apply 4 MiB + 1/8; 32 clients;
+ * 5 s for a request to arrive whole.
+ *
+ * verb      args                                   data
+ * version   -                                      version, abi, kernel, features[{name,works,effect}]
+ * status    -                                      version, state (enforcing|observing|no_policy|degraded),
+ *                                                  generation, map {name,file,mode,sha256,applied_at,applied_by},
+ *                                                  hooks[{name,mode,ok}], features, mode_cap (observe|none),
+ *                                                  sessions {begun,denied,would_deny,ended} (since start),
+ *                                                  events {seen,sent,lost}, cgroups {n,max,lost},
+ *                                                  listeners {n,max,lost}, failsafes[{id,text,listener}], problems[...]
+ * apply (C) file, text, [dry_run]                  generation, changes[{what,object,detail}], entries {policy,...},
+ *                                                  cut (sockets destroyed), took_ms; code 1 with diags if refused
+ * diff      file, text                             changes[...]; code 3 if they differ
+ * check     file, text                             entries; warnings as diags (this host's view)
+ * get       what: segments|rules|identities|workloads|listeners|reasons
+ *	data is {WHAT: [...]}, as `segments` below; flows likewise {"rows": [...]}
+ *	segments:   [{name,identity,mode,default{ingress,egress},match,cgroups,labels,description}]
+ *	rules:      [{id,number,kind,from,to,port,line,entries,packets,bytes,mode,owner,description}]
+ *	identities: [{identity,name}]
+ *	workloads:  [{cgroup,cgid,segment,identity,users[{user,segment}],how (match|inherited|none)}]
+ *	listeners:  [{address,port,proto,segment,cgroup,user,netns,sockets,flags[]}]
+ *	reasons:    [{reason,class,text,packets,bytes}] (those that are not zero; all with args.all)
+ * explain   from, to (segment, unit, cgroup path, "pid:N", address), port, proto | "icmp/NAME"
+ *	verdict (allowed|denied|would_deny), reason, text, generation,
+ *	halves[{direction,segment,peer,verdict,reason,text,rule,line,source,mode}],
+ *	nearest {rule,line,source,differs[]} or null, suggestion (a YAML rule) or null,
+ *	caveats[]; code 3 if denied
+ * flows     [follow], [denied], [limit]            rows (see below); with follow: the answer, then one
+ *                                                  {"event":{...}} line per record until hang-up
+ * mode (C)  mode: observe|enforce                  mode_cap
+ * detach (C) yes: true                             hooks removed; then the agent exits
+ *
+ * A flow row: {time,type (begin|deny|would_deny|end),direction,proto,local{ip,port,identity,
+ * segment,cgroup,uid},remote{ip,port,identity,segment},reason,rule,generation,hook,pid,
+ * packets_in,bytes_in,packets_out,bytes_out}
+ */
+#ifndef BH_PROTO_H
+#define BH_PROTO_H
+
+#define BH_PROTO_MAX_REQUEST (64u << 10)
+#define BH_PROTO_MAX_APPLY ((4u << 20) + (512u << 10))
+#define BH_PROTO_MAX_CLIENTS 32
+#define BH_PROTO_REQUEST_MS 5000
+
+#define BH_EXIT_OK 0
+#define BH_EXIT_FAILED 1
+#define BH_EXIT_USAGE 2
+#define BH_EXIT_NO 3
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attach.c - cgroup hooks and tracing: attach, or swap our programs into the links that an
+ * earlier agent left; detach everything. Called by the agent at start and by `rescue`.
+ */
+#include <string.h>
+#include "kern_internal.h"
+
+/* --- one link -------------------------------------------------------------------------------- */
+
+int bh_link_info(int fd, struct bpf_link_info *ret)
+{
+	struct bpf_link_info info = {0};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -errno;
+	*ret = info;
+	return 0;
+}
+
+__u32 bh_prog_id(int prog_fd)
+{
+	struct bpf_prog_info info = {0};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(prog_fd, &info, &len) < 0 ? 0 : info.id;
+}
+
+/* A cgroup link on another cgroup than ours (or on one that is gone) is of no use. */
+static bool on_our_cgroup(const struct bh_kern *k, int fd)
+{
+	struct bpf_link_info info;
+
+	return fd >= 0 && bh_link_info(fd, &info) == 0 && info.type == BPF_LINK_TYPE_CGROUP &&
+	       info.cgroup.cgroup_id == k->root_cgid;
+}
+
+static bool runs_ours(const struct bh_kern *k, enum bh_prog id)
+{
+	struct bpf_link_info info;
+
+	return k->link[id] >= 0 && bh_link_info(k->link[id], &info) == 0 &&
+	       info.prog_id == bh_prog_id(bh_kern_prog_fd(k, id));
+}
+
+static int pin_error(const struct bh_kern *k, const char *sub, const char *name, int r,
+		     struct bh_diags *d)
+{
+	return kern_error(d, r, NULL, "can't pin %s/%s/%s: %s", k->dir, sub, name, strerror(-r));
+}
+
+/*
+ * The new link works before the old one goes: a moment with both, never one with none. Both
+ * write the same thing, so the moment is harmless.
+ */
+static int new_link(struct bh_kern *k, enum bh_prog id, struct bh_diags *d)
+{
+	bool cgroup = bh_progs[id].role == BH_ROLE_CGROUP;
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	fd = bpf_link_create(bh_kern_prog_fd(k, id), cgroup ? k->cgroup_fd : 0,
+			     bpf_program__expected_attach_type(k->prog[id]), NULL);
+	if (fd < 0)
+		return kern_error(d, fd, NULL, "can't attach %s (%s): %s", bh_progs[id].name,
+				  bpf_program__section_name(k->prog[id]), strerror(-fd));
+	r = bh_pin_replace(k, "links", bh_progs[id].name, fd);
+	if (r < 0)
+		return pin_error(k, "links", bh_progs[id].name, r, d);
+	bh_closep(&k->link[id]);
+	k->link[id] = TAKE_FD(fd);
+	return 0;
+}
+
+static int attach_one(struct bh_kern *k, enum bh_prog id, struct bh_diags *d)
+{
+	int r;
+
+	if (bh_progs[id].role == BH_ROLE_CGROUP && on_our_cgroup(k, k->link[id])) {
+		r = bpf_link_update(k->link[id], bh_kern_prog_fd(k, id), NULL);
+		if (r < 0)
+			return kern_error(d, r, NULL, "can't swap %s into its link: %s",
+					  bh_progs[id].name, strerror(-r));
+	} else if (bh_progs[id].role == BH_ROLE_CGROUP || !runs_ours(k, id)) {
+		return new_link(k, id, d);
+	}
+	/* somebody may have removed the pin; we still hold the link */
+	if (bh_pin_exists(k, "links", bh_progs[id].name))
+		return 0;
+	r = bh_pin_replace(k, "links", bh_progs[id].name, k->link[id]);
+	return r < 0 ? pin_error(k, "links", bh_progs[id].name, r, d) : 0;
+}
+
+static int pin_prog(struct bh_kern *k, enum bh_prog id, struct bh_diags *d)
+{
+	int r = bh_pin_replace(k, "progs", bh_progs[id].name, bh_kern_prog_fd(k, id));
+
+	return r < 0 ? pin_error(k, "progs", bh_progs[id].name, r, d) : 0;
+}
+
+/* --- all of them ----------------------------------------------------------------------------- */
+
+/* After adoption: this agent may stand in another namespace or on another cgroup root. */
+static void refresh_ctl(struct bh_kern *k, struct bh_diags *d)
+{
+	if (k->ctl->root_cgid != k->root_cgid) {
+		kern_warning(d, "pass the --cgroup-root it had before, if this is not wanted",
+			     "the pinned hooks were on cgroup %llu; they move to '%s' (%llu)",
+			     (unsigned long long)k->ctl->root_cgid, k->cgroup_path,
+			     (unsigned long long)k->root_cgid);
+		__atomic_store_n(&k->ctl->root_cgid, k->root_cgid, __ATOMIC_RELEASE);
+	}
+	if (k->ctl->netns != k->netns) {
+		kern_warning(d, NULL, "the pinned policy was loaded in another network namespace");
+		__atomic_store_n(&k->ctl->netns, k->netns, __ATOMIC_RELEASE);
+	}
+}
+
+int bh_kern_attach(struct bh_kern *k, struct bh_diags *d)
+{
+	int r = bh_pin_make_dirs(k, d);
+
+	if (r < 0)
+		return r;
+	refresh_ctl(k, d);
+	for (int i = 0; i < BH_PROG_MAX; i++) {
+		if (!bh_has(k, bh_progs[i].needs))
+			continue;
+		switch (bh_progs[i].role) {
+		case BH_ROLE_TRACE:
+		case BH_ROLE_CGROUP:
+			r = attach_one(k, i, d);
+			break;
+		case BH_ROLE_ITER:
+		case BH_ROLE_TEST:
+			r = pin_prog(k, i, d);
+			break;
+		case BH_ROLE_NIC:
+			break;
+		}
+		if (r < 0)
+			return r;
+	}
+	return bh_nic_refresh(k, d);
+}
+
+int bh_kern_detach(struct bh_kern *k)
+{
+	int r = bh_nic_detach_all(k);
+
+	for (int i = 0; i < BH_PROG_MAX; i++) {
+		if (k->link[i] < 0)
+			continue;
+		/* by force: another process may hold it. Tracing links can't; the pin held them */
+		(void)bpf_link_detach(k->link[i]);
+		bh_pin_remove(k, "links", bh_progs[i].name);
+		bh_closep(&k->link[i]);
+		k->link[i] = -1;
+	}
+	k->staged_gen = 0;
+	/* last: links without maps are refused by the next open */
+	return r < 0 ? r : bh_pin_remove_all(k);
+}
+
+/* --- what is attached now -------------------------------------------------------------------- */
+
+static void hook_row(const struct bh_kern *k, enum bh_prog id, struct bh_hook_state *ret)
+{
+	const char *mode = "attached";
+	struct bpf_link_info info;
+
+	if (!bh_has(k, bh_progs[id].needs))
+		mode = "unsupported";
+	else if (k->link[id] < 0 || bh_link_info(k->link[id], &info) < 0 ||
+		 (bh_progs[id].role == BH_ROLE_CGROUP && info.cgroup.cgroup_id != k->root_cgid))
+		mode = "missing";
+	else if (info.prog_id != bh_prog_id(bh_kern_prog_fd(k, id)))
+		mode = "replaced";
+	else if (!bh_pin_exists(k, "links", bh_progs[id].name))
+		mode = "unpinned";
+	*ret = (struct bh_hook_state){.ok = !strcmp(mode, "attached")};
+	snprintf(ret->name, sizeof(ret->name), "%s", bpf_program__section_name(k->prog[id]));
+	snprintf(ret->mode, sizeof(ret->mode), "%s", mode);
+}
+
+static void nic_row(const char *what, const struct bh_nic *nic, const char *mode,
+		    struct bh_hook_state *ret)
+{
+	*ret = (struct bh_hook_state){.ok = mode != NULL};
+	snprintf(ret->name, sizeof(ret->name), "%s %s", what, nic->name);
+	snprintf(ret->mode, sizeof(ret->mode), "%s", mode ? mode : "missing");
+}
+
+size_t bh_kern_hooks(struct bh_kern *k, struct bh_hook_state *ret, size_t max)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < BH_PROG_MAX && n < max; i++)
+		if (bh_progs[i].role == BH_ROLE_CGROUP || bh_progs[i].role == BH_ROLE_TRACE)
+			hook_row(k, i, &ret[n++]);
+	for (size_t i = 0; i < k->n_nic; i++) {
+		const struct bh_nic *nic = &k->nic[i];
+		const char *mode = bh_nic_in_mode(k, nic);
+
+		if (n < max)
+			nic_row(nic->link[BH_NIC_LINK_XDP] >= 0 ? "xdp" : "ingress", nic, mode,
+				&ret[n++]);
+		if (n < max)
+			nic_row("egress", nic, bh_nic_out_mode(k, nic), &ret[n++]);
+	}
+	return n;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kern.h - the kernel side as the agent sees it. The only room that knows libbpf.
+ *
+ * Protocol of a commit (DESIGN section 1.6, evidence: an outer-slot update waits for a grace
+ * period, so does not the flip):
+ *	1 drain: a grace period since the last flip has passed (done in the background)
+ *	2 new inner tables, filled, behind the idle outer slots; bh_sides[idle]
+ *	3 the walk: every cgroup's meaning on the idle side
+ *	4 flip: bh_ctl.gen = gen + 1, one aligned store
+ */
+#ifndef BH_KERN_H
+#define BH_KERN_H
+
+#include "../policy/compile.h"
+#include "../../include/bh_reason.h"
+
+struct bh_kern;
+
+enum bh_nic_mode { BH_NIC_OFF, BH_NIC_AUTO, BH_NIC_NATIVE, BH_NIC_GENERIC, BH_NIC_TC };
+
+struct bh_kern_opts {
+	const char *pin_dir;	 /* .../v<ABI>/{maps,links,progs} is made below it, 0700 */
+	const char *cgroup_root; /* a directory of a cgroup2 mount */
+	struct bh_limits limits;
+	__u32 max_cgroups, max_listeners, ring_bytes; /* 0 = default */
+	__u64 gen_floor; /* the next generation is above it: state on disk outlives the pins */
+	void *ctx;
+	/* Called from bh_kern_poll() for each record of the ring. */
+	void (*on_event)(void *ctx, const struct bh_event *ev);
+};
+
+struct bh_feature {
+	const char *name; /* "tcx", "sock_destroy", "cgroup_mkdir" ... */
+	bool works;
+	const char *effect; /* what is lost without it, and what is used instead */
+};
+
+struct bh_hook_state {
+	char name[32]; /* "cgroup/connect4", "xdp eth0" */
+	char mode[16]; /* "attached", "native", "generic", "tcx", "clsact", "missing" */
+	bool ok;
+};
+
+/**
+ * bh_kern_open - adopt what is pinned, or load afresh
+ *
+ * Pinned maps and links of this ABI are reused; programs are loaded anew and swapped into
+ * the pinned links by bpf_link_update, so there is no gap. Fails closed: on error nothing
+ * that was pinned has changed. Links are held by fd as well as by pin.
+ * Return: 0, -EPERM (a capability is missing), -EOPNOTSUPP (kernel), -EEXIST (a pinned map
+ * has another layout), ...; @d says which program, map or hook and what to do.
+ */
+int bh_kern_open(const struct bh_kern_opts *opts, struct bh_diags *d, struct bh_kern **ret);
+/* Lets go of fds. Enforcement stays: everything is pinned. */
+void bh_kern_close(struct bh_kern *k);
+BH_DEFINE_CLEANUP(struct bh_kern *, bh_kern_close)
+
+/* Attach the cgroup hooks, sockops and tracing. Idempotent; adopted links are updated. */
+int bh_kern_attach(struct bh_kern *k, struct bh_diags *d);
+/* Walk the cgroup tree and the sockets that are older than us: facts and listeners. */
+int bh_kern_seed(struct bh_kern *k, struct bh_diags *d);
+int bh_kern_nic_attach(struct bh_kern *k, int ifindex, const char *name, enum bh_nic_mode mode,
+		       bool take_over, struct bh_diags *d);
+int bh_kern_nic_detach(struct bh_kern *k, int ifindex, const char *name);
+/* Remove every program and pin: enforcement ends. */
+int bh_kern_detach(struct bh_kern *k);
+
+/* 0 before the first generation. */
+__u64 bh_kern_generation(const struct bh_kern *k);
+/* Steps 1 to 3 above; the live side is untouched. *ret_gen is what publish will enforce. */
+int bh_kern_stage(struct bh_kern *k, const struct bh_compiled *c, struct bh_diags *d,
+		  __u64 *ret_gen);
+/* Step 4. */
+int bh_kern_publish(struct bh_kern *k);
+/* Destroy local sockets that the live generation no longer allows. Returns how many, or -errno. */
+int bh_kern_cut(struct bh_kern *k);
+
+int bh_kern_judge(struct bh_kern *k, const struct bh_question *q, struct bh_answer *ret);
+
+int bh_kern_set_ctl(struct bh_kern *k, __u32 set, __u32 clear); /* enum bh_ctl_flags */
+int bh_kern_local_add(struct bh_kern *k, const struct bh_addr *addr);
+int bh_kern_local_del(struct bh_kern *k, const struct bh_addr *addr);
+
+/* Sums over CPUs. @ret has BH_REASON_MAX rows. */
+int bh_kern_reasons(struct bh_kern *k, struct bh_count *ret);
+int bh_kern_rule_hits(struct bh_kern *k, __u32 rule, struct bh_count *ret);
+int bh_kern_stats(struct bh_kern *k, __u64 ret[BH_STAT_MAX]);
+
+/* Iterate; a callback that returns non-zero ends it and is returned. */
+int bh_kern_each_listener(struct bh_kern *k,
+			  int (*fn)(void *ctx, const struct bh_listen_key *key,
+				    const struct bh_listener *val),
+			  void *ctx);
+int bh_kern_each_cgroup(struct bh_kern *k,
+			int (*fn)(void *ctx, __u64 cgid, const struct bh_cgroup *cg), void *ctx);
+/* Segment of (cgroup, uid) on the live side. */
+int bh_kern_whois(struct bh_kern *k, __u64 cgid, __u32 uid, __u32 *ret_identity);
+
+/* epoll fd of the ring buffer, and its consumer. */
+int bh_kern_event_fd(const struct bh_kern *k);
+int bh_kern_poll(struct bh_kern *k);
+
+size_t bh_kern_features(const struct bh_kern *k, const struct bh_feature **ret);
+/* Fills up to @max rows from the links themselves (not from memory). Returns how many. */
+size_t bh_kern_hooks(struct bh_kern *k, struct bh_hook_state *ret, size_t max);
+
+#endif

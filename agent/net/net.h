@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * net.h - the NICs and addresses of the agent's network namespace, as they come and go. The
+ * only room that knows libnl. It reports facts; which NIC gets a program is the agent's word.
+ */
+#ifndef BH_NET_H
+#define BH_NET_H
+
+#include <net/if.h>
+#include "../../include/bh_abi.h"
+#include "../base/cleanup.h"
+
+struct bh_link {
+	int ifindex;
+	char name[IF_NAMESIZE];
+	bool loopback;
+	bool veth;
+	bool port;	    /* of a bridge, bond or team: its master receives for it */
+	bool physical;	    /* has a device of its own, or bundles some (bond, team) */
+	bool default_route; /* had one since the agent started */
+};
+
+/* Called from bh_net_dump() and bh_net_poll(). */
+struct bh_net_sink {
+	void *ctx;
+	/* A link is new, was renamed, got a default route (@gone: false), or went. */
+	void (*link)(void *ctx, const struct bh_link *link, bool gone);
+	/* An address came to the first of its links, or went from the last. */
+	void (*addr)(void *ctx, const struct bh_addr *addr, bool gone);
+};
+
+struct bh_net;
+
+/* Subscribes; reports nothing yet. Return: 0, -ENOMEM, or what netlink says. */
+int bh_net_open(const struct bh_net_sink *sink, struct bh_net **ret);
+void bh_net_close(struct bh_net *n);
+BH_DEFINE_CLEANUP(struct bh_net *, bh_net_close)
+
+/* Ask for everything and report what differs from what is known. Return: 0 or -errno. */
+int bh_net_dump(struct bh_net *n);
+
+/* Readable when something changed; then bh_net_poll(). */
+int bh_net_fd(const struct bh_net *n);
+/* Reports what changed. Messages that were lost are made good by a dump. 0 or -errno. */
+int bh_net_poll(struct bh_net *n);
+
+/* Walks the links that are there. A callback that returns non-zero ends it. */
+int bh_net_each_link(const struct bh_net *n, int (*fn)(void *ctx, const struct bh_link *link),
+		     void *ctx);
+
+/* Does this namespace forward: any interface of the family does. False if it can't be read. */
+bool bh_net_forwards(int family);
+
+#endif
