@@ -39,7 +39,7 @@ endif
 BPF_SRC   := $(wildcard bpf/*.bpf.c)
 LIB_SRC   := $(foreach room,$(ROOMS),$(wildcard agent/$(room)/*.c))
 ifneq ($(filter control,$(ROOMS)),)
-LIB_SRC   += $(wildcard agent/agent.c)
+LIB_SRC   += $(filter-out agent/main.c,$(wildcard agent/*.c))
 endif
 CLI_SRC   := $(filter-out tools/bulkhead/main.c,$(wildcard tools/bulkhead/*.c))
 TLIB_SRC  := $(wildcard selftests/lib/*.c)
@@ -265,6 +265,8 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/bulkhead
 	test ! -f tools/completion/zsh || install -Dm644 tools/completion/zsh \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_bulkhead
+	test ! -f tools/completion/fish || install -Dm644 tools/completion/fish \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/bulkhead.fish
 	test ! -d tools/schema || install -Dm644 -t $(DESTDIR)$(PREFIX)/share/bulkhead tools/schema/*.json
 
 clean:

@@ -196,7 +196,9 @@ BH_ASSERT_SIZE(struct bh_seg, 16);
 
 /*
  * `listen:` reserves a port: an entry with BH_ID_ANY says that it is reserved, one with a
- * segment that this segment may listen there. The value is a __u32, 1.
+ * segment that this segment may listen there. With port 0 and a protocol that needs a raw
+ * socket (not TCP, UDP, UDP-Lite): an allow rule names the protocol at this segment (or, with
+ * BH_ID_ANY, at every segment), so it may open such sockets. The value is a __u32, 1.
  */
 struct bh_reserve_key {
 	__u32 seg;
@@ -235,7 +237,12 @@ BH_ASSERT_SIZE(struct bh_local_key, 24);
 /*
  * The names the map matches form a tree of path components. A cgroup stands on a node of
  * it (per side); its child's name is looked up from there. Units are looked up from one
- * node of their own, wherever in the slices they stand.
+ * node of their own, wherever in the slices they stand. The root itself is the empty name
+ * at BH_NODE_ROOT.
+ *
+ * One cgroup may meet up to four entries; they are laid over what its parent means, the
+ * weakest first: glob of a unit, glob of a path, unit, path. Each that has a segment covers
+ * what was there, users too; the last node that is not BH_NODE_NONE counts; unit_bits add up.
  */
 enum bh_node {
 	BH_NODE_NONE = 0, /* no name below here is in the map */
@@ -258,7 +265,10 @@ struct bh_name_val {
 };
 BH_ASSERT_SIZE(struct bh_name_val, 16);
 
-/* Globs "prefix*suffix": LPM by node and prefix, then the suffix is compared. */
+/*
+ * Globs "prefix*suffix": LPM by node and prefix, then the suffix is compared; if none fits,
+ * the next shorter prefix is asked, BH_GLOB_NESTED of them at most.
+ */
 struct bh_glob_key {
 	__u32 prefixlen; /* bits: 32 (node, big endian) + 8 per character of the prefix */
 	__u32 node_be;
@@ -268,6 +278,7 @@ BH_ASSERT_SIZE(struct bh_glob_key, 8 + BH_NAME_MAX);
 
 #define BH_GLOB_SUFFIX_MAX 32 /* with its NUL */
 #define BH_GLOB_SUFFIXES 4    /* globs with one prefix and different suffixes */
+#define BH_GLOB_NESTED 8      /* prefixes at one node that begin with each other */
 
 struct bh_glob {
 	char suffix[BH_GLOB_SUFFIX_MAX];
@@ -297,7 +308,7 @@ struct bh_cg_user {
 
 /* What a cgroup means in one generation. */
 struct bh_cg_side {
-	__u64 anchor; /* the cgroup that was matched by name: this one or an ancestor */
+	__u64 anchor; /* the cgroup matched by name: this one or an ancestor; 0 = none */
 	__u32 seg;
 	__u32 node;
 	__u32 unit_bits;
@@ -394,7 +405,8 @@ struct bh_udp_slot {
 	__u64 gen;
 	__u64 sent_ns; /* last datagram sent; 0 = free */
 	__u16 port;    /* ping sockets: the echo identifier */
-	__u16 pad[3];
+	__u16 reason;  /* enum bh_reason that opened it */
+	__u32 rule;
 };
 BH_ASSERT_SIZE(struct bh_udp_slot, 40);
 

@@ -35,6 +35,7 @@ enum bh_reason_class { BH_CLASS_PASS = 0, BH_CLASS_EXCEPTION = 1, BH_CLASS_DENY 
 	BH_REASON(32, FORWARD_UNSET, EXCEPTION, "forwarded, and the map does not say `forward:`")  \
 	BH_REASON(33, KERNEL_SOCKET, EXCEPTION, "sent by the kernel itself (RST, ICMP, ND)")       \
 	BH_REASON(34, RST_OUT, EXCEPTION, "the reset that tells a cut peer")                       \
+	BH_REASON(36, NEVER_APPLIED, EXCEPTION, "no segment map was ever applied to this host")    \
 	BH_REASON(35, EGRESS_SEEN, EXCEPTION, "left through a NIC after its socket was judged")    \
 	/* the packet */                                                                           \
 	BH_REASON(64, MALFORMED_L2, DENY, "truncated or too deeply tagged frame")                  \

@@ -32,8 +32,9 @@ struct bh_diags {
 	struct bh_diag *list;
 	size_t n;
 	size_t n_errors;
-	size_t max;	 /* after this many errors the rest is only counted; 0 = 100 */
-	size_t n_dropped; /* errors beyond @max */
+	size_t max; /* after this many errors (or warnings) the rest is only counted; 0 = 100 */
+	size_t n_dropped; /* errors beyond @max; they are in @n_errors too */
+	size_t n_muted;	  /* warnings beyond @max */
 };
 
 struct bh_where {
@@ -54,6 +55,12 @@ struct bh_where {
  */
 int bh_diag_add(struct bh_diags *d, enum bh_severity severity, const struct bh_where *where,
 		const char *help, const char *fmt, ...) _printf_(5, 6);
+
+/* Whether another error would only be counted: no need to work out its help. */
+bool bh_diags_full(const struct bh_diags *d);
+
+/* By line and column, the findings from index @from on (all of one file). */
+void bh_diags_sort(struct bh_diags *d, size_t from);
 
 /* Print every finding in the form above; colour only where @colour says so. */
 void bh_diags_print(const struct bh_diags *d, FILE *out, bool colour);

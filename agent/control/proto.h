@@ -7,14 +7,16 @@
  *	<- {"ok":true,"code":0,"data":{...}}
  *	<- {"ok":false,"code":3,"data":{...},"diags":[...]}
  *
- * code is the CLI's exit code: 0 ok, 1 failed, 2 usage, 3 "no" (denied, differs, degraded).
- * diags: [{"severity":"error","file","line","col","len","text","help","source_line"}], also
- * with ok:true (warnings). Numbers that may pass 2^53 are strings; times are RFC 3339.
+ * code is the CLI's exit code: 0 ok, 1 failed, 2 usage, 3 "no" (denied, differs, degraded); ok
+ * is true for 0 only. diags: [{"severity":"error|warning","file","line","col","len","text",
+ * "help","source_line"}], also with ok:true (warnings). What is not known is null or absent.
+ * Numbers that may pass 2^53 are strings; times are RFC 3339. One connection may ask again.
+ * The CLI gives up after 2 s of silence (60 s for apply, diff, check, mode and detach).
  *
  * Reading: uid 0 or group bulkhead-read. A change (C): uid 0 of the initial user namespace and
  * a caller in a login session (.scope under user.slice), in `host` or a segment with
- * `admin: true`. Every change is audited. 64 KiB a request, apply 4 MiB + 1/8; 32 clients;
- * 5 s for a request to arrive whole.
+ * `admin: true`. Every change is audited. 64 KiB a request, those with text 4 MiB + 1/8;
+ * 32 clients; 5 s for a request to arrive whole.
  *
  * verb      args                                   data
  * version   -                                      version, abi, kernel, features[{name,works,effect}]
@@ -24,7 +26,8 @@
  *                                                  sessions {begun,denied,would_deny,ended} (since start),
  *                                                  events {seen,sent,lost}, cgroups {n,max,lost},
  *                                                  listeners {n,max,lost}, failsafes[{id,text,listener}], problems[...]
- * apply (C) file, text, [dry_run]                  generation, changes[{what,object,detail}], entries {policy,...},
+ * apply (C) file, text, [dry_run]                  generation, changes[{what (added|removed|changed),object,detail}],
+ *                                                  entries {policy,addrs,prefixes,names,globs,users,rules},
  *                                                  cut (sockets destroyed), took_ms; code 1 with diags if refused
  * diff      file, text                             changes[...]; code 3 if they differ
  * check     file, text                             entries; warnings as diags (this host's view)
@@ -36,17 +39,20 @@
  *	workloads:  [{cgroup,cgid,segment,identity,users[{user,segment}],how (match|inherited|none)}]
  *	listeners:  [{address,port,proto,segment,cgroup,user,netns,sockets,flags[]}]
  *	reasons:    [{reason,class,text,packets,bytes}] (those that are not zero; all with args.all)
- * explain   from, to (segment, unit, cgroup path, "pid:N", address), port, proto | "icmp/NAME"
+ * explain   from, to (segment, unit, cgroup path, "pid:N", address without brackets),
+ *           proto: tcp|udp|udplite with port 1..65535; or "icmp/NAME", "proto/N" without one
  *	verdict (allowed|denied|would_deny), reason, text, generation,
- *	halves[{direction,segment,peer,verdict,reason,text,rule,line,source,mode}],
+ *	halves[{direction (egress|ingress),segment,peer,verdict,reason,text,rule,line,source (that
+ *	line's text; line 0 for a default),mode}],
  *	nearest {rule,line,source,differs[]} or null, suggestion (a YAML rule) or null,
  *	caveats[]; code 3 if denied
- * flows     [follow], [denied], [limit]            rows (see below); with follow: the answer, then one
- *                                                  {"event":{...}} line per record until hang-up
+ * flows     [follow], [denied], [limit]            rows (see below), the last limit of them, oldest first; with
+ *                                                  follow: the answer, then one {"event":{row}} line per record
+ *                                                  until hang-up. denied: type deny and would_deny only
  * mode (C)  mode: observe|enforce                  mode_cap
- * detach (C) yes: true                             hooks removed; then the agent exits
+ * detach (C) yes: true                             hooks: how many were removed; then the agent exits
  *
- * A flow row: {time,type (begin|deny|would_deny|end),direction,proto,local{ip,port,identity,
+ * A flow row: {time,type (begin|deny|would_deny|end),direction (egress|ingress),proto,local{ip,port,identity,
  * segment,cgroup,uid},remote{ip,port,identity,segment},reason,rule,generation,hook,pid,
  * packets_in,bytes_in,packets_out,bytes_out}
  */
@@ -54,13 +60,13 @@
 #define BH_PROTO_H
 
 #define BH_PROTO_MAX_REQUEST (64u << 10)
-#define BH_PROTO_MAX_APPLY ((4u << 20) + (512u << 10))
+#define BH_PROTO_MAX_APPLY   ((4u << 20) + (512u << 10))
 #define BH_PROTO_MAX_CLIENTS 32
-#define BH_PROTO_REQUEST_MS 5000
+#define BH_PROTO_REQUEST_MS  5000
 
-#define BH_EXIT_OK 0
+#define BH_EXIT_OK     0
 #define BH_EXIT_FAILED 1
-#define BH_EXIT_USAGE 2
-#define BH_EXIT_NO 3
+#define BH_EXIT_USAGE  2
+#define BH_EXIT_NO     3
 
 #endif

@@ -178,6 +178,49 @@ int bh_kern_local_del(struct bh_kern *k, const struct bh_addr *addr)
 	return bpf_map_delete_elem(bh_kern_map_fd(k, BH_MAP_LOCALS), &key);
 }
 
+struct sweep {
+	struct bh_kern *k;
+	bool (*keep)(void *ctx, const struct bh_addr *addr);
+	void *ctx;
+	struct bh_local_key *gone;
+	size_t n;
+};
+
+static int on_local(void *ctx, const void *key, const void *value)
+{
+	const struct bh_local_key *local = key;
+	struct sweep *s = ctx;
+	struct bh_local_key *more;
+
+	(void)value;
+	if (local->netns != s->k->netns || s->keep(s->ctx, &local->addr))
+		return 0;
+	more = reallocarray(s->gone, s->n + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	s->gone = more;
+	s->gone[s->n++] = *local;
+	return 0;
+}
+
+int bh_kern_local_keep(struct bh_kern *k, bool (*keep)(void *ctx, const struct bh_addr *addr),
+		       void *ctx)
+{
+	struct sweep s = {.k = k, .keep = keep, .ctx = ctx};
+	struct each e = {
+		.key_size = sizeof(struct bh_local_key),
+		.value_size = sizeof(__u32),
+		.fn = on_local,
+		.ctx = &s,
+	};
+	int fd = bh_kern_map_fd(k, BH_MAP_LOCALS), r = each_entry(fd, &e);
+
+	for (size_t i = 0; r == 0 && i < s.n; i++)
+		(void)bpf_map_delete_elem(fd, &s.gone[i]);
+	free(s.gone);
+	return r;
+}
+
 /* --- events ---------------------------------------------------------------------------------------- */
 
 int bh_kern_event_fd(const struct bh_kern *k)

@@ -66,6 +66,15 @@ int bh_kern_nic_detach(struct bh_kern *k, int ifindex, const char *name);
 /* Remove every program and pin: enforcement ends. */
 int bh_kern_detach(struct bh_kern *k);
 
+/*
+ * What is pinned in @pin_dir, without loading anything: for `rescue`, when no agent starts.
+ * Good for bh_kern_pinned(), bh_kern_generation(), bh_kern_detach() and bh_kern_close() alone.
+ * Return: 0, -ENOENT (nothing is pinned), -EPERM, ... (see @d).
+ */
+int bh_kern_open_pins(const char *pin_dir, struct bh_diags *d, struct bh_kern **ret);
+/* Names of the pinned links and filters, up to @max. Returns how many there are. */
+size_t bh_kern_pinned(const struct bh_kern *k, char (*ret)[64], size_t max);
+
 /* 0 before the first generation. */
 __u64 bh_kern_generation(const struct bh_kern *k);
 /* Steps 1 to 3 above; the live side is untouched. *ret_gen is what publish will enforce. */
@@ -79,8 +88,12 @@ int bh_kern_cut(struct bh_kern *k);
 int bh_kern_judge(struct bh_kern *k, const struct bh_question *q, struct bh_answer *ret);
 
 int bh_kern_set_ctl(struct bh_kern *k, __u32 set, __u32 clear); /* enum bh_ctl_flags */
+__u32 bh_kern_ctl(const struct bh_kern *k); /* the flags as they are */
 int bh_kern_local_add(struct bh_kern *k, const struct bh_addr *addr);
 int bh_kern_local_del(struct bh_kern *k, const struct bh_addr *addr);
+/* Delete those of our namespace that @keep says no to. */
+int bh_kern_local_keep(struct bh_kern *k, bool (*keep)(void *ctx, const struct bh_addr *addr),
+		       void *ctx);
 
 /* Sums over CPUs. @ret has BH_REASON_MAX rows. */
 int bh_kern_reasons(struct bh_kern *k, struct bh_count *ret);

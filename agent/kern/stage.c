@@ -141,7 +141,8 @@ static int walk_idle(struct bh_kern *k, __u64 gen, struct bh_diags *d)
 
 __u64 bh_kern_generation(const struct bh_kern *k)
 {
-	return __atomic_load_n(&k->ctl->gen, __ATOMIC_ACQUIRE);
+	/* none: opened for `rescue`, and the map is gone */
+	return k->ctl ? __atomic_load_n(&k->ctl->gen, __ATOMIC_ACQUIRE) : 0;
 }
 
 /* Above everything that was, and on the side that is idle (before the first both are). */
@@ -212,4 +213,9 @@ int bh_kern_set_ctl(struct bh_kern *k, __u32 set, __u32 clear)
 	if (set)
 		__atomic_fetch_or(&k->ctl->flags, set, __ATOMIC_ACQ_REL);
 	return 0;
+}
+
+__u32 bh_kern_ctl(const struct bh_kern *k)
+{
+	return __atomic_load_n(&k->ctl->flags, __ATOMIC_ACQUIRE);
 }

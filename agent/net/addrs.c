@@ -35,6 +35,11 @@ static bool addr_elsewhere(const struct bh_net *n, const struct bh_addr *addr, s
 	return false;
 }
 
+bool bh_net_has_addr(const struct bh_net *n, const struct bh_addr *addr)
+{
+	return addr_elsewhere(n, addr, n->n_addr);
+}
+
 static void addr_drop(struct bh_net *n, size_t i)
 {
 	struct bh_addr gone = n->addr[i].addr;

@@ -48,6 +48,9 @@ int bh_net_poll(struct bh_net *n);
 int bh_net_each_link(const struct bh_net *n, int (*fn)(void *ctx, const struct bh_link *link),
 		     void *ctx);
 
+/* Is it an address of this namespace? */
+bool bh_net_has_addr(const struct bh_net *n, const struct bh_addr *addr);
+
 /* Does this namespace forward: any interface of the family does. False if it can't be read. */
 bool bh_net_forwards(int family);
 

@@ -17,7 +17,7 @@ agent/workload  | agent/base/ agent/workload/ include/          | linux/.*
 agent/health    | agent/base/ agent/health/ include/            | tss2/.*|linux/.*
 agent/telemetry | agent/base/ agent/telemetry/ include/         | jansson\.h|systemd/.*|linux/.*
 agent/control   | agent/ include/                               | jansson\.h|systemd/.*|openssl/.*|linux/.*
-agent           | agent/ include/                               | jansson\.h|systemd/.*|linux/.*
+agent           | agent/ include/                               | jansson\.h|systemd/.*|sys/capability\.h|linux/.*
 tools/bulkhead  | tools/bulkhead/ agent/base/ agent/policy/ agent/control/proto.h include/ | jansson\.h|libsmartcols\.h|libsmartcols/.*
 '
 

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent.c - the object that ties the rooms, and its life: take the place, take up the kernel
+ * side, put the policy on, guard the NICs, answer. Ending it leaves enforcement as it is.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include "agent.h"
+#include "caps.h"
+#include "control/audit.h"
+#include "control/flows.h"
+#include "control/proto.h"
+#include "control/server.h"
+#include "place.h"
+#include "workload/users.h"
+
+/* As in bpf/maps.h: said here too, so that `status` can tell how much is left. */
+_Static_assert(BH_AGENT_MAX_CGROUPS == 65536 && BH_AGENT_MAX_LISTENERS == 65536,
+	       "a change needs the pinned maps to be made anew: a new BH_ABI");
+
+/* --- events ---------------------------------------------------------------------------------- */
+
+static void on_event(void *ctx, const struct bh_event *ev)
+{
+	struct bh_agent *a = ctx;
+
+	if (ev->type < ARRAY_SIZE(a->sessions))
+		a->sessions[ev->type]++;
+	bh_flows_add(a->flows, ev);
+	if (a->server)
+		bh_server_event(a->server, ev);
+}
+
+static int on_ring(_unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t revents,
+		   void *arg)
+{
+	struct bh_agent *a = arg;
+	int r = bh_kern_poll(a->kern);
+
+	if (r < 0)
+		bh_error("events of the kernel side: %s", strerror(-r));
+	return 0;
+}
+
+static int on_signal(_unused_ sd_event_source *source, const struct signalfd_siginfo *si, void *arg)
+{
+	struct bh_agent *a = arg;
+
+	if (si->ssi_signo == SIGHUP) {
+		bh_info("SIGHUP: users, forwarding and hooks are looked at again");
+		bh_watch_now(a);
+		return 0;
+	}
+	bh_notice("ends; what is enforced stays enforced");
+	bh_agent_exit(a, BH_EXIT_OK);
+	return 0;
+}
+
+void bh_agent_exit(struct bh_agent *a, int code)
+{
+	a->leaving = true;
+	(void)sd_notify(0, "STOPPING=1");
+	(void)sd_event_exit(a->event, code);
+}
+
+/* --- steps of the start ------------------------------------------------------------------------ */
+
+static int lock(struct bh_agent *a, size_t i, const char *what, const char *dir, struct bh_diags *d)
+{
+	int fd = bh_place_lock(what, dir, d);
+
+	if (fd < 0)
+		return fd;
+	a->lock[i] = fd;
+	return 0;
+}
+
+static int take_place(struct bh_agent *a, struct bh_diags *d)
+{
+	int r = bh_place_make("--state-dir", a->opts.state_dir, 0700, d);
+
+	if (r == 0)
+		r = bh_place_make("--runtime-dir", a->opts.runtime_dir, 0750, d);
+	if (r == 0)
+		r = lock(a, 0, "--state-dir", a->opts.state_dir, d);
+	if (r == 0)
+		r = lock(a, 1, "--runtime-dir", a->opts.runtime_dir, d);
+	if (r < 0)
+		return r;
+	r = bh_caps_drop();
+	if (r < 0)
+		(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "can't give capabilities away: %s",
+				  strerror(-r));
+	return r;
+}
+
+static int make_parts(struct bh_agent *a, struct bh_diags *d)
+{
+	_cleanup_diags_ struct bh_diags audit = {0};
+	int r = sd_event_new(&a->event);
+
+	if (r < 0)
+		return r;
+	a->live.numbers = bh_numbers_new();
+	a->cgroups = bh_cgroups_new(a->opts.cgroup_root);
+	a->flows = bh_flows_new();
+	if (!a->live.numbers || !a->cgroups || !a->flows)
+		return -ENOMEM;
+	/* a full disk is no reason not to enforce; changes will say that they are not logged */
+	if (bh_audit_open(a->opts.state_dir, a->clock, &audit, &a->audit) < 0) {
+		snprintf(a->audit_trouble, sizeof(a->audit_trouble), "%s",
+			 audit.n ? audit.list[0].text : "no memory");
+		(void)bh_diag_add(d, BH_WARNING, NULL, "make room in the state directory", "%s",
+				  a->audit_trouble);
+	}
+	return 0;
+}
+
+static int open_kern(struct bh_agent *a, struct bh_diags *d)
+{
+	struct bh_kern_opts opts = {
+		.pin_dir = a->opts.pin_dir,
+		.cgroup_root = a->opts.cgroup_root,
+		.limits = bh_limits_default,
+		.max_cgroups = BH_AGENT_MAX_CGROUPS,
+		.max_listeners = BH_AGENT_MAX_LISTENERS,
+		.ctx = a,
+		.on_event = on_event,
+	};
+	int r = bh_agent_restore_floor(a, &opts.gen_floor);
+
+	if (r == 0)
+		r = bh_kern_open(&opts, d, &a->kern);
+	/* only now is it sure to be there; until now nothing that was pinned has changed */
+	if (r == 0)
+		r = lock(a, 2, "--pin-dir", a->opts.pin_dir, d);
+	if (r == 0)
+		r = bh_kern_attach(a->kern, d);
+	return r ? r : bh_kern_seed(a->kern, d);
+}
+
+static int open_loop(struct bh_agent *a)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+	sd_event_source *ring = NULL;
+	sigset_t set;
+	int r;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaddset(&set, signals[i]);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		r = sd_event_add_signal(a->event, NULL, signals[i], on_signal, a);
+		if (r < 0)
+			return r;
+	}
+	r = sd_event_add_io(a->event, &ring, bh_kern_event_fd(a->kern), EPOLLIN, on_ring, a);
+	if (r < 0)
+		return r;
+	(void)sd_event_source_set_floating(ring, true);
+	sd_event_source_unref(ring);
+	r = bh_watch_open(a);
+	return r < 0 ? r : sd_event_set_watchdog(a->event, true);
+}
+
+static int start(struct bh_agent *a, struct bh_diags *d)
+{
+	int r = take_place(a, d);
+
+	if (r == 0)
+		r = make_parts(a, d);
+	if (r == 0)
+		r = open_kern(a, d);
+	if (r == 0)
+		r = bh_agent_restore(a, d);
+	if (r == 0)
+		r = bh_nics_open(a, d);
+	if (r == 0)
+		r = open_loop(a);
+	if (r >= 0)
+		r = bh_server_open(a, d, &a->server);
+	return r < 0 ? r : 0;
+}
+
+/* --- a life -------------------------------------------------------------------------------------- */
+
+static void clear(struct bh_agent *a)
+{
+	bh_server_close(a->server);
+	bh_nics_close(a);
+	bh_kern_close(a->kern);
+	sd_event_source_disable_unref(a->tick);
+	sd_event_unref(a->event);
+	bh_audit_close(a->audit);
+	bh_flows_free(a->flows);
+	bh_cgroups_free(a->cgroups);
+	bh_live_clear(&a->live);
+	for (size_t i = 0; i < ARRAY_SIZE(a->lock); i++)
+		bh_closep(&a->lock[i]);
+}
+
+static void say_ready(const struct bh_agent *a)
+{
+	__u64 gen = bh_kern_generation(a->kern);
+
+	if (gen)
+		bh_notice("ready; generation %llu", (unsigned long long)gen);
+	else
+		bh_notice("ready; no map yet, nothing is denied");
+	(void)sd_notifyf(0, "READY=1\nSTATUS=generation %llu", (unsigned long long)gen);
+}
+
+int bh_agent_run(const struct bh_agent_opts *opts)
+{
+	_cleanup_(clear) struct bh_agent a = {
+		.opts = *opts,
+		.clock = &bh_clock_real,
+		.users = {.uid_of = bh_nss_uid_of, .group = bh_nss_group},
+		.lock = {-1, -1, -1},
+	};
+	_cleanup_diags_ struct bh_diags d = {0};
+	int r = start(&a, &d);
+
+	bh_log_diags(&d);
+	if (r < 0) {
+		if (!d.n_errors)
+			bh_error("can't start: %s", strerror(-r));
+		return r == -EBUSY ? BH_EXIT_NO : BH_EXIT_FAILED;
+	}
+	say_ready(&a);
+	r = sd_event_loop(a.event);
+	if (r < 0)
+		bh_error("the event loop failed: %s", strerror(-r));
+	return r < 0 ? BH_EXIT_FAILED : r;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent.h - the object that ties the rooms: one kernel side, one network, what is enforced
+ * now and where it came from. Made by agent.c, changed by commit.c and nics.c, asked by the
+ * verbs of control/.
+ */
+#ifndef BH_AGENT_H
+#define BH_AGENT_H
+
+#include <systemd/sd-event.h>
+#include "base/clock.h"
+#include "base/diag.h"
+#include "base/log.h"
+#include "kern/kern.h"
+#include "net/net.h"
+#include "policy/compile.h"
+#include "workload/cgroup.h"
+
+struct bh_audit;  /* control/audit.h */
+struct bh_flows;  /* control/flows.h */
+struct bh_server; /* control/server.h */
+
+/* --- options.c: the command line ----------------------------------------------------------- */
+
+/* `--interfaces eth0=native,eth1`: a word of its own for one device. */
+struct bh_nic_choice {
+	char name[IF_NAMESIZE];
+	enum bh_nic_mode mode;
+};
+
+struct bh_agent_opts {
+	char *state_dir;   /* survives a reboot */
+	char *runtime_dir; /* control.sock */
+	char *pin_dir;	   /* on a bpffs */
+	char *cgroup_root; /* a directory of the cgroup2 mount */
+	struct bh_nic_choice *nic;
+	size_t n_nic;
+	bool take_over; /* another tool's XDP program is replaced */
+};
+
+/* Fills in what was not said. Return: 0, -ENOMEM, -EINVAL (see @d). */
+int bh_agent_opts_defaults(struct bh_agent_opts *o, struct bh_diags *d);
+/* The LIST of --interfaces. Return: 0, -ENOMEM, -EINVAL (see @d). */
+int bh_agent_opts_interfaces(struct bh_agent_opts *o, const char *list, struct bh_diags *d);
+void bh_agent_opts_clear(struct bh_agent_opts *o);
+
+/* --- what is enforced ---------------------------------------------------------------------- */
+
+/* Where a map came from; the strings are malloced or NULL. */
+struct bh_origin {
+	char *file; /* as the caller named it */
+	char *by;   /* "root (pid 4711, /user.slice/.../session-2.scope)" */
+	int64_t at_ms;
+	char sha256[65]; /* of the text */
+};
+
+/*
+ * The enforced generation as the agent knows it. @map is NULL when there is none, or when the
+ * kernel enforces one whose text was lost: then @compiled is NULL too and names may be missing.
+ */
+struct bh_live {
+	struct bh_map *map;
+	struct bh_compiled *compiled;
+	struct bh_numbers *numbers; /* never NULL */
+	struct bh_origin origin;
+};
+
+#define BH_TROUBLE_MAX 256
+
+#define BH_AGENT_MAX_CGROUPS   65536
+#define BH_AGENT_MAX_LISTENERS 65536
+/* The agent's exit code after `bulkhead detach`: its unit does not start it again. */
+#define BH_AGENT_EXIT_DETACHED 4
+
+/* Rows that bh_kern_hooks() is asked for: some twenty, and two for each device. */
+#define BH_AGENT_HOOKS_MAX 256
+
+/* A device that has, or should have, a program of ours. */
+struct bh_nic_row {
+	int ifindex;
+	char name[IF_NAMESIZE];
+	enum bh_nic_mode mode;
+	bool ok;
+	char trouble[BH_TROUBLE_MAX];
+};
+
+struct bh_agent {
+	struct bh_agent_opts opts;
+	const struct bh_clock *clock;
+	struct bh_users users;
+
+	sd_event *event;
+	struct bh_kern *kern;
+	struct bh_net *net;
+	struct bh_cgroups *cgroups; /* names: use bh_agent_cgroup() */
+	struct bh_server *server;
+	struct bh_flows *flows;
+	struct bh_audit *audit;
+
+	struct bh_live live;
+	bool no_policy;	  /* failsafes only: this host enforced once and its map can't be read */
+	bool detached;	  /* by `bulkhead detach`: nothing is enforced until the next apply */
+	bool cap_observe; /* `bulkhead mode observe` */
+	__u64 sessions[BH_EVENT_END + 1]; /* by enum bh_event_type, since the start */
+
+	/* what is wrong, for `status`; "" = nothing */
+	char state_trouble[BH_TROUBLE_MAX]; /* the map on disk can't be used, and why */
+	char audit_trouble[BH_TROUBLE_MAX];
+	char users_trouble[BH_TROUBLE_MAX]; /* with the users of now the map can't be compiled */
+	struct bh_nic_row *nic;		    /* nics.c */
+	size_t n_nic;
+	bool nics_known;  /* the first look at the devices is over */
+	bool locals_lost; /* an address of this host found no room in the kernel's table */
+
+	int lock[3];	     /* place.c */
+	uint64_t cgroups_ns; /* when the tree was last walked for names */
+	uint64_t users_ns;   /* when the users were last compiled anew */
+	int64_t users_mtime; /* of the files NSS reads, newest */
+	sd_event_source *tick;
+	unsigned int ticks;
+	bool leaving; /* the loop ends: nothing is put back in place any more */
+};
+
+/* --- agent.c ------------------------------------------------------------------------------- */
+
+/*
+ * Whole life: locks, kernel side, policy, NICs, socket, loop. Return: the exit code of the
+ * process; what went wrong was logged.
+ */
+int bh_agent_run(const struct bh_agent_opts *opts);
+
+/* End the loop; enforcement stays. */
+void bh_agent_exit(struct bh_agent *a, int code);
+
+/* --- names.c: numbers to words ------------------------------------------------------------- */
+
+/* "web", "world", "any" ...; NULL if no segment has this number. */
+const char *bh_agent_segment_name(const struct bh_agent *a, __u32 identity);
+/* "web-db", "default/web/ingress", NULL. */
+const char *bh_agent_rule_name(const struct bh_agent *a, __u32 rule);
+/* Of the live map, NULL if it is not in it. */
+const struct bh_segment *bh_agent_segment(const struct bh_agent *a, __u32 identity);
+/*
+ * The path of a cgroup below the agent's root ("/" itself), NULL if it is not known. Walks the
+ * tree for an unknown one, at most once in 100 ms.
+ */
+const char *bh_agent_cgroup(struct bh_agent *a, __u64 cgid);
+/* Walk the tree now, before asking about many. */
+int bh_agent_cgroups_refresh(struct bh_agent *a);
+/* The instant for bh_compile(). */
+struct bh_instant bh_agent_now(const struct bh_agent *a);
+/* Is anything in @map (or a segment of it) in mode enforce? */
+bool bh_map_enforces(const struct bh_map *map);
+
+/* --- commit.c: from a text to an enforced generation --------------------------------------- */
+
+void bh_origin_clear(struct bh_origin *o);
+void bh_live_clear(struct bh_live *l);
+
+struct bh_commit {
+	__u64 generation;
+	int cut;	    /* sockets destroyed; -errno: the kernel can't */
+	struct bh_map *old; /* what was live before; NULL if there was none */
+};
+
+void bh_commit_clear(struct bh_commit *c);
+
+/* Parse and compile @text on a copy of the numbers. @ret has no origin but the digest. */
+int bh_agent_compile(struct bh_agent *a, const char *file, const char *text, size_t len,
+		     struct bh_diags *d, struct bh_live *ret);
+/* Stage it and hold the asserts: questions about *ret_gen can be asked until the next stage. */
+int bh_agent_trial(struct bh_agent *a, const struct bh_live *l, struct bh_diags *d, __u64 *ret_gen);
+
+/**
+ * bh_agent_commit - make @l what is enforced
+ * @l: from bh_agent_compile(), with its origin; taken over (and emptied) on success
+ *
+ * Stage, hold the asserts against the staged side, write the state, publish, cut. Until publish
+ * nothing is changed: a refused map leaves no trace. Return: 0, -EINVAL (see @d) or what
+ * failed (see @d).
+ */
+int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, struct bh_diags *d);
+/* The live map as a new generation: every socket is judged again. */
+int bh_agent_renew(struct bh_agent *a, struct bh_commit *c, struct bh_diags *d);
+
+/* The live map again with the users of now; nothing happens if they mean the same. */
+int bh_agent_recompile(struct bh_agent *a, struct bh_diags *d);
+
+/* Write the state as it is now, with @l as the map of generation @gen. */
+int bh_agent_save(struct bh_agent *a, const struct bh_live *l, __u64 gen, struct bh_diags *d);
+
+/* --- restore.c: what to enforce at start ----------------------------------------------------- */
+
+/* Read the disk before the kernel side is opened: *ret_floor is for struct bh_kern_opts. */
+int bh_agent_restore_floor(struct bh_agent *a, __u64 *ret_floor);
+
+/*
+ * The pinned generation, the map on disk, failsafes only, or nothing. What is wrong is kept
+ * in a->state_trouble and said in @d as warnings. Return: 0, or -errno when not even the
+ * failsafes could be put in place.
+ */
+int bh_agent_restore(struct bh_agent *a, struct bh_diags *d);
+
+/* --- nics.c, watch.c ------------------------------------------------------------------------- */
+
+/* Watch links and addresses; guard the NICs that are there. -EBUSY: another tool's program. */
+int bh_nics_open(struct bh_agent *a, struct bh_diags *d);
+void bh_nics_close(struct bh_agent *a);
+/* Attach again what is missing. */
+void bh_nics_check(struct bh_agent *a);
+/* Calls for each device that --interfaces names and that is not there. */
+void bh_nics_absent(const struct bh_agent *a, void (*fn)(void *ctx, const char *name), void *ctx);
+
+/* Look at what changes without telling: forwarding, users, hooks. Once a second. */
+int bh_watch_open(struct bh_agent *a);
+/* All of it now: SIGHUP. */
+void bh_watch_now(struct bh_agent *a);
+
+#endif

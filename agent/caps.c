@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* caps.c - see caps.h. */
+#include <errno.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include "base/cleanup.h"
+#include "caps.h"
+
+static const cap_value_t kept[] = {CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON};
+
+static bool is_kept(cap_value_t cap)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+		if (kept[i] == cap)
+			return true;
+	return false;
+}
+
+static void caps_freep(cap_t *c)
+{
+	if (*c)
+		(void)cap_free(*c);
+}
+
+int bh_caps_drop(void)
+{
+	_cleanup_(caps_freep) cap_t now = cap_get_proc(), want = cap_init();
+
+	if (!now || !want)
+		return -errno;
+	/* First, while CAP_SETPCAP may still be there; a unit has done it already. */
+	for (cap_value_t cap = 0; cap_get_bound(cap) >= 0; cap++)
+		if (!is_kept(cap) && cap_get_bound(cap) == 1 && cap_drop_bound(cap) < 0 &&
+		    errno != EPERM)
+			return -errno;
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		cap_flag_value_t have;
+
+		if (cap_get_flag(now, kept[i], CAP_PERMITTED, &have) < 0)
+			return -errno;
+		if (have == CAP_SET &&
+		    (cap_set_flag(want, CAP_PERMITTED, 1, &kept[i], CAP_SET) < 0 ||
+		     cap_set_flag(want, CAP_EFFECTIVE, 1, &kept[i], CAP_SET) < 0))
+			return -errno;
+	}
+	if (cap_set_proc(want) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	return 0;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* audit.c - see audit.h. Where a record becomes bytes: seal() alone. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "../base/io.h"
+#include "audit.h"
+
+/* The longest line we write is far below: names and one text of an error. */
+#define LINE_MAX_BYTES (64u << 10)
+
+struct bh_audit {
+	int fd;
+	const struct bh_clock *clock;
+	unsigned long long seq;
+};
+
+void bh_audit_close(struct bh_audit *a)
+{
+	if (!a)
+		return;
+	bh_closep(&a->fd);
+	free(a);
+}
+
+unsigned long long bh_audit_seq(const struct bh_audit *a)
+{
+	return a->seq;
+}
+
+/* The record as its line, with what makes it one of this log. NULL: no memory. */
+static char *seal(const struct bh_audit *a, const json_t *what)
+{
+	json_auto_t *line = json_object();
+	char time[BH_TIME_TEXT], *text, *whole;
+
+	bh_time_format(a->clock->wall_ms(), time);
+	if (!line || json_object_set_new(line, "seq", json_integer((json_int_t)a->seq + 1)) < 0 ||
+	    json_object_set_new(line, "time", json_string(time)) < 0 ||
+	    json_object_update_missing(line, (json_t *)what) < 0)
+		return NULL;
+	text = json_dumps(line, JSON_COMPACT);
+	if (!text || asprintf(&whole, "%s\n", text) < 0)
+		whole = NULL;
+	free(text);
+	return whole;
+}
+
+/* The last whole line that has a number. */
+static unsigned long long last_seq(char *tail)
+{
+	unsigned long long seq = 0;
+	char *save = NULL;
+
+	for (char *s = strtok_r(tail, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
+		json_auto_t *line = json_loads(s, JSON_REJECT_DUPLICATES, NULL);
+		json_int_t n = json_integer_value(json_object_get(line, "seq"));
+
+		if (n > 0)
+			seq = (unsigned long long)n;
+	}
+	return seq;
+}
+
+/* Return: 0 or -errno. */
+static int read_tail(struct bh_audit *a)
+{
+	_cleanup_free_ char *tail = malloc(2 * LINE_MAX_BYTES + 1);
+	struct stat st;
+	ssize_t n;
+	off_t from;
+
+	if (!tail)
+		return -ENOMEM;
+	if (fstat(a->fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	from = st.st_size > 2 * LINE_MAX_BYTES ? st.st_size - 2 * LINE_MAX_BYTES : 0;
+	n = pread(a->fd, tail, 2 * LINE_MAX_BYTES, from);
+	if (n < 0)
+		return -errno;
+	tail[n] = '\0';
+	/* a power loss in the middle of a line */
+	if (n && tail[n - 1] != '\n') {
+		int r = bh_write_all(a->fd, "\n", 1);
+
+		if (r < 0)
+			return r;
+	}
+	a->seq = last_seq(tail);
+	return 0;
+}
+
+int bh_audit_open(const char *dir, const struct bh_clock *clock, struct bh_diags *d,
+		  struct bh_audit **ret)
+{
+	_cleanup_(bh_audit_closep) struct bh_audit *a = calloc(1, sizeof(*a));
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	if (!a || asprintf(&path, "%s/audit.jsonl", dir) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	a->clock = clock;
+	a->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	r = a->fd < 0 ? -errno : read_tail(a);
+	if (r == 0)
+		r = bh_dir_sync_of(path);
+	if (r < 0) {
+		(void)bh_diag_add(d, BH_ERROR, NULL, "changes need a log: repair or move it",
+				  "audit log %s: %s", path, strerror(-r));
+		return r;
+	}
+	*ret = TAKE_PTR(a);
+	return 0;
+}
+
+int bh_audit_add(struct bh_audit *a, const json_t *what)
+{
+	_cleanup_free_ char *line = seal(a, what);
+	struct stat before;
+	int r;
+
+	if (!line)
+		return -ENOMEM;
+	if (fstat(a->fd, &before) < 0)
+		return -errno;
+	r = bh_write_all(a->fd, line, strlen(line));
+	if (r == 0 && fdatasync(a->fd) < 0)
+		r = -errno;
+	if (r < 0) {
+		/* a full disk took half of a line: the next one must begin on its own */
+		if (ftruncate(a->fd, before.st_size) < 0)
+			(void)bh_write_all(a->fd, "\n", 1);
+		return r;
+	}
+	a->seq++;
+	return 0;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * health.c - see health.h. Two kinds of problems: those through which something is not
+ * enforced, and those that only should be known.
+ */
+#include <errno.h>
+#include <string.h>
+#include "health.h"
+
+struct exam {
+	struct bh_agent *a;
+	json_t *problems;
+	bool weak; /* something is not enforced */
+	bool oom;
+};
+
+_printf_(2, 3) static void note(struct exam *e, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	if (!text || json_array_append_new(e->problems, bh_json_text(text)) < 0)
+		e->oom = true;
+}
+
+#define weak(e, ...)                                                                               \
+	do {                                                                                       \
+		(e)->weak = true;                                                                  \
+		note(e, __VA_ARGS__);                                                              \
+	} while (0)
+
+/* --- the kernel's side -------------------------------------------------------------------------- */
+
+static void exam_hooks(struct exam *e)
+{
+	struct bh_hook_state hook[BH_AGENT_HOOKS_MAX];
+	size_t n = bh_kern_hooks(e->a->kern, hook, ARRAY_SIZE(hook));
+	const struct bh_feature *f;
+	size_t n_features = bh_kern_features(e->a->kern, &f);
+
+	for (size_t i = 0; i < n; i++)
+		if (!hook[i].ok && strcmp(hook[i].mode, "unsupported") != 0)
+			weak(e, "hook %s is %s", hook[i].name, hook[i].mode);
+	for (size_t i = 0; i < n_features; i++)
+		if (!f[i].works)
+			note(e, "this kernel has no %s: %s", f[i].name, f[i].effect);
+}
+
+static void on_absent(void *ctx, const char *name)
+{
+	struct exam *e = ctx;
+
+	weak(e, "device %s of --interfaces is not there", name);
+}
+
+static void exam_nics(struct exam *e)
+{
+	const struct bh_agent *a = e->a;
+
+	for (size_t i = 0; i < a->n_nic; i++)
+		if (!a->nic[i].ok)
+			weak(e, "device %s: %s", a->nic[i].name, a->nic[i].trouble);
+	bh_nics_absent(a, on_absent, e);
+	if (!a->n_nic)
+		note(e, "no device has a program: what the kernel itself answers (ping, tunnels, "
+			"forwarding) is not judged; name them with --interfaces");
+}
+
+static void exam_tables(struct exam *e)
+{
+	__u64 stat[BH_STAT_MAX];
+
+	if (bh_kern_ctl(e->a->kern) & BH_CTL_CGROUPS_FULL)
+		weak(e, "there are more cgroups than %d: workloads in the others are denied",
+		     BH_AGENT_MAX_CGROUPS);
+	if (e->a->locals_lost)
+		weak(e, "this host has more addresses than the kernel's table holds");
+	if (bh_kern_stats(e->a->kern, stat) < 0) {
+		note(e, "the counters can't be read");
+		return;
+	}
+	if (stat[BH_STAT_LISTENERS_LOST])
+		note(e, "%llu listeners found no room in the table: their sockets decide alone",
+		     (unsigned long long)stat[BH_STAT_LISTENERS_LOST]);
+	if (stat[BH_STAT_EVENTS_LOST])
+		note(e, "%llu of %llu events were lost; counters are exact",
+		     (unsigned long long)stat[BH_STAT_EVENTS_LOST],
+		     (unsigned long long)stat[BH_STAT_EVENTS_SEEN]);
+}
+
+/* --- the map -------------------------------------------------------------------------------------- */
+
+static bool has_failsafe(const struct bh_map *map)
+{
+	for (size_t i = 0; i < map->n_rule; i++)
+		if (map->rule[i].kind == BH_RULE_FAILSAFE)
+			return true;
+	return false;
+}
+
+static void exam_map(struct exam *e)
+{
+	const struct bh_agent *a = e->a;
+	__u64 gen = bh_kern_generation(a->kern);
+
+	if (a->state_trouble[0])
+		weak(e, "%s", a->state_trouble);
+	if (a->users_trouble[0])
+		weak(e, "%s", a->users_trouble);
+	if (a->audit_trouble[0])
+		note(e, "%s", a->audit_trouble);
+	if (a->no_policy)
+		weak(e,
+		     "this host has enforced and its map can't be read: only failsafes are open");
+	else if (!gen && a->detached)
+		weak(e, "enforcement was ended by `bulkhead detach`; `bulkhead apply` begins it "
+			"again");
+	else if (!gen)
+		weak(e, "no map was applied yet: nothing is denied");
+	else if (!a->live.map)
+		weak(e, "generation %llu is enforced, but its map can't be read: apply it again",
+		     (unsigned long long)gen);
+	if (a->live.map && !a->no_policy && bh_map_enforces(a->live.map)) {
+		if (!has_failsafe(a->live.map))
+			note(e, "the map has no failsafe: a mistake in it can lock you out");
+		if (a->cap_observe)
+			weak(e, "`bulkhead mode observe` is on: the map would enforce");
+	}
+}
+
+static const char *state_of(const struct exam *e)
+{
+	const struct bh_agent *a = e->a;
+
+	if (a->no_policy || !bh_kern_generation(a->kern))
+		return "no_policy";
+	if (a->cap_observe)
+		return "observing";
+	if (e->weak)
+		return "degraded";
+	return bh_map_enforces(a->live.map) ? "enforcing" : "observing";
+}
+
+int bh_health_read(struct bh_agent *a, struct bh_health *ret)
+{
+	struct exam e = {.a = a, .problems = json_array()};
+
+	if (!e.problems)
+		return -ENOMEM;
+	exam_map(&e);
+	exam_hooks(&e);
+	exam_nics(&e);
+	exam_tables(&e);
+	if (e.oom) {
+		json_decref(e.problems);
+		return -ENOMEM;
+	}
+	*ret = (struct bh_health){.state = state_of(&e), .good = !e.weak, .problems = e.problems};
+	return 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* parts.h - pieces of answers that more than one verb gives. */
+#ifndef BH_PARTS_H
+#define BH_PARTS_H
+
+#include <errno.h>
+#include "control.h"
+#include "../policy/diff.h"
+
+/* [{name, works, effect}]; NULL: no memory. */
+json_t *bh_json_features(const struct bh_agent *a);
+/* [{what, object, detail}] */
+json_t *bh_json_changes(const struct bh_changes *c);
+/* {policy, addrs, prefixes, rules, names, globs, users}: rows that the map needs */
+json_t *bh_json_entries(const struct bh_compiled *c);
+/* "observe" or "none" */
+const char *bh_mode_cap(const struct bh_agent *a);
+
+/* What changes from the live map to @new, into @reply's data as "changes". 0 or -ENOMEM. */
+int bh_reply_changes(struct bh_reply *reply, const struct bh_map *old, const struct bh_map *new,
+		     size_t *ret_n);
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* request.c - see request.h. */
+#include <errno.h>
+#include <string.h>
+#include "audit.h"
+#include "request.h"
+#include "seal.h"
+
+/* --- the verb ------------------------------------------------------------------------------ */
+
+static const struct bh_verb *verb_find(const struct bh_verb_table *verbs, const char *name,
+				       size_t n)
+{
+	for (size_t i = 0; i < verbs->n; i++)
+		if (strlen(verbs->v[i]->name) == n && !memcmp(verbs->v[i]->name, name, n))
+			return verbs->v[i];
+	return NULL;
+}
+
+/* "did you mean 'x'?", or NULL */
+static char *did_you_mean(const char *word, const char *const *words, size_t n)
+{
+	const char *near = bh_nearest(word, words, n);
+	char *help = NULL;
+
+	if (near && asprintf(&help, "did you mean '%s'?", near) < 0)
+		return NULL;
+	return help;
+}
+
+static void unknown_verb(struct bh_reply *reply, const struct bh_verb_table *verbs,
+			 const char *name)
+{
+	_cleanup_free_ const char **words = calloc(verbs->n, sizeof(*words));
+	_cleanup_free_ char *help = NULL;
+
+	for (size_t i = 0; words && i < verbs->n; i++)
+		words[i] = verbs->v[i]->name;
+	if (words)
+		help = did_you_mean(name, words, verbs->n);
+	(void)bh_reply_fail(reply, BH_EXIT_USAGE, help, "unknown verb '%.40s'", name);
+}
+
+static const char *skip_blanks(const char *s, const char *end)
+{
+	while (s < end && (*s == ' ' || *s == '\t'))
+		s++;
+	return s;
+}
+
+size_t bh_request_room(const struct bh_verb_table *verbs, const char *text, size_t bytes)
+{
+	const char *s = text, *end = text + bytes, *quote;
+	static const char *const parts[] = {"{", "\"verb\"", ":", "\""};
+	const struct bh_verb *verb;
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		size_t n = strlen(parts[i]);
+
+		s = skip_blanks(s, end);
+		if ((size_t)(end - s) < n || memcmp(s, parts[i], n) != 0)
+			return BH_PROTO_MAX_REQUEST;
+		s += n;
+	}
+	quote = memchr(s, '"', (size_t)(end - s));
+	verb = quote ? verb_find(verbs, s, (size_t)(quote - s)) : NULL;
+	return verb && verb->max_bytes ? verb->max_bytes : BH_PROTO_MAX_REQUEST;
+}
+
+/* --- checks -------------------------------------------------------------------------------- */
+
+static bool is_word(const char *const *words, const char *word)
+{
+	for (; words && *words; words++)
+		if (!strcmp(*words, word))
+			return true;
+	return false;
+}
+
+static int check_args(const struct bh_verb *verb, const json_t *args, struct bh_reply *reply)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)args, key, value)
+	{
+		_cleanup_free_ char *help = NULL;
+		size_t n = 0;
+
+		(void)value;
+		if (is_word(verb->args, key))
+			continue;
+		while (verb->args && verb->args[n])
+			n++;
+		help = did_you_mean(key, verb->args, n);
+		(void)bh_reply_fail(reply, BH_EXIT_USAGE, help, "verb '%s' has no argument '%.40s'",
+				    verb->name, key);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_caller(const struct bh_verb *verb, const struct bh_caller *caller,
+			struct bh_reply *reply)
+{
+	const char *why = "it can't be told who asks";
+
+	if (caller)
+		why = bh_caller_may_read(caller);
+	if (!why && verb->changes)
+		why = bh_caller_may_change(caller);
+	if (!why)
+		return 0;
+	/* not in the audit log: who may not change anything must not fill the disk */
+	if (verb->changes)
+		bh_warning("refused '%s' to uid %d, pid %d, %s: %s", verb->name,
+			   caller ? (int)caller->uid : -1, caller ? (int)caller->pid : -1,
+			   caller && caller->cgroup ? caller->cgroup : "no cgroup", why);
+	(void)bh_reply_fail(reply, BH_EXIT_FAILED,
+			    verb->changes ? "ask from a root login on this host" : NULL,
+			    "verb '%s' is refused: %s", verb->name, why);
+	return -EPERM;
+}
+
+/* --- audit --------------------------------------------------------------------------------- */
+
+static const char *first_error(const struct bh_diags *d)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->list[i].severity == BH_ERROR)
+			return d->list[i].text;
+	return NULL;
+}
+
+/* What was asked, in short: a map is told by its digest. */
+static json_t *audit_args(const json_t *args)
+{
+	json_t *copy = json_copy((json_t *)args);
+	const json_t *text = json_object_get(args, "text");
+	char digest[BH_SHA256_TEXT];
+
+	if (json_is_string(text)) {
+		bh_sha256_text(json_string_value(text), json_string_length(text), digest);
+		(void)json_object_del(copy, "text");
+		(void)json_object_set_new(copy, "sha256", json_string(digest));
+	}
+	return copy;
+}
+
+static void audit(struct bh_agent *a, const struct bh_verb *verb, const json_t *args,
+		  const struct bh_caller *c, struct bh_reply *reply)
+{
+	json_auto_t *what = NULL;
+	int r = -ENOMEM;
+
+	if (!a->audit || !verb->changes || json_is_true(json_object_get(args, "dry_run")))
+		return;
+	what = json_pack("{s:s s:o s:b s:o s:i s:i s:o s:s s:o}", "verb", verb->name, "args",
+			 audit_args(args), "ok", !reply->diags.n_errors, "generation",
+			 bh_json_u64(bh_kern_generation(a->kern)), "uid", (int)c->uid, "pid",
+			 (int)c->pid, "cgroup", bh_json_text(c->cgroup), "segment", c->segment,
+			 "error", bh_json_text(first_error(&reply->diags)));
+	if (what)
+		r = bh_audit_add(a->audit, what);
+	a->audit_trouble[0] = '\0';
+	if (r == 0)
+		return;
+	snprintf(a->audit_trouble, sizeof(a->audit_trouble),
+		 "the audit log can't be written: %s; `%s` is not in it", strerror(-r), verb->name);
+	bh_error("%s", a->audit_trouble);
+	(void)bh_diag_add(&reply->diags, BH_WARNING, NULL, "make room in the state directory", "%s",
+			  a->audit_trouble);
+}
+
+/* --- run ----------------------------------------------------------------------------------- */
+
+/* The request as JSON with the right shape, or a finding in the reply. */
+static json_t *parse(const char *line, size_t bytes, struct bh_reply *reply, const char **ret_verb,
+		     const json_t **ret_args)
+{
+	json_error_t error;
+	json_t *req = json_loadb(line, bytes, JSON_REJECT_DUPLICATES, &error);
+	const json_t *verb = json_object_get(req, "verb"), *args = json_object_get(req, "args");
+
+	if (!req)
+		(void)bh_reply_fail(reply, BH_EXIT_USAGE, NULL, "no JSON: %s", error.text);
+	else if (!json_is_object(req) || !json_is_string(verb))
+		(void)bh_reply_fail(reply, BH_EXIT_USAGE, "send {\"verb\": NAME, \"args\": {...}}",
+				    "the request has no \"verb\"");
+	else if (args && !json_is_object(args))
+		(void)bh_reply_fail(reply, BH_EXIT_USAGE, "send {\"verb\": NAME, \"args\": {...}}",
+				    "\"args\" is no object");
+	else if (json_object_size(req) > (args ? 2 : 1))
+		(void)bh_reply_fail(reply, BH_EXIT_USAGE, "send {\"verb\": NAME, \"args\": {...}}",
+				    "the request has other keys than \"verb\" and \"args\"");
+	else {
+		*ret_verb = json_string_value(verb);
+		*ret_args = args;
+		return req;
+	}
+	json_decref(req);
+	return NULL;
+}
+
+static void finish(struct bh_reply *reply, const struct bh_verb *verb, int r)
+{
+	if (r < 0 && !reply->diags.n_errors)
+		(void)bh_reply_fail(reply, BH_EXIT_FAILED, NULL, "%s: %s", verb->name,
+				    strerror(-r));
+	if (reply->diags.n_errors && reply->code == BH_EXIT_OK)
+		reply->code = BH_EXIT_FAILED;
+}
+
+void bh_request_run(struct bh_agent *a, const struct bh_verb_table *verbs, const char *line,
+		    size_t bytes, const struct bh_caller *caller, struct bh_reply *reply)
+{
+	json_auto_t *none = json_object(), *req = NULL;
+	const json_t *args = NULL;
+	const struct bh_verb *verb;
+	const char *name;
+	int r;
+
+	req = parse(line, bytes, reply, &name, &args);
+	if (!req)
+		return;
+	verb = verb_find(verbs, name, strlen(name));
+	if (!verb) {
+		unknown_verb(reply, verbs, name);
+		return;
+	}
+	if (bytes > (verb->max_bytes ? verb->max_bytes : BH_PROTO_MAX_REQUEST)) {
+		(void)bh_reply_fail(reply, BH_EXIT_USAGE, NULL,
+				    "verb '%s': the request is too long", verb->name);
+		return;
+	}
+	args = args ? args : none;
+	r = check_args(verb, args, reply);
+	if (r == 0)
+		r = check_caller(verb, caller, reply);
+	if (r < 0)
+		return;
+	r = verb->run(a, &(struct bh_call){.verb = name, .args = args, .caller = caller}, reply);
+	finish(reply, verb, r);
+	audit(a, verb, args, caller, reply);
+}
+
+char *bh_reply_line(const struct bh_reply *reply)
+{
+	json_auto_t *all = json_pack("{s:b s:i s:O*}", "ok", reply->code == BH_EXIT_OK, "code",
+				     reply->code, "data", reply->data);
+	_cleanup_free_ char *text = NULL;
+	char *line;
+
+	if (!all || (!reply->data && json_object_set_new(all, "data", json_object()) < 0))
+		return NULL;
+	if (reply->diags.n && json_object_set_new(all, "diags", bh_json_diags(&reply->diags)) < 0)
+		return NULL;
+	text = json_dumps(all, JSON_COMPACT);
+	if (!text || asprintf(&line, "%s\n", text) < 0)
+		return NULL;
+	return line;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server.c - see server.h. One thread, nothing blocks: each client has what it sent so far and
+ * what it has not read yet, both with a limit. While an answer waits to be read, the next
+ * request waits too. The bytes: conn.c.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include "server_internal.h"
+
+static int listener_error(struct bh_diags *d, const struct bh_server *s, const char *what, int r)
+{
+	(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "control socket %s: %s: %s", s->path, what,
+			  strerror(-r));
+	return r;
+}
+
+/* Who may connect. Without the group, or without the right to give files away: root alone. */
+static void open_to_readers(const struct bh_server *s)
+{
+	const struct group *gr = getgrnam("bulkhead-read");
+
+	if (gr && chown(s->path, (uid_t)-1, gr->gr_gid) == 0)
+		(void)chmod(s->path, 0660);
+}
+
+static int listen_at(struct bh_server *s, struct bh_diags *d)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	mode_t mask;
+	int r;
+
+	if (strlen(s->path) >= sizeof(addr.sun_path))
+		return listener_error(d, s, "the path is too long", -ENAMETOOLONG);
+	strcpy(addr.sun_path, s->path);
+	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->fd < 0)
+		return listener_error(d, s, "socket", -errno);
+	/* the directory is locked: what is there belongs to an agent that is gone */
+	if (unlink(s->path) < 0 && errno != ENOENT)
+		return listener_error(d, s, "unlink", -errno);
+	mask = umask(0177);
+	r = bind(s->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+	(void)umask(mask);
+	if (r < 0)
+		return listener_error(d, s, "bind", r);
+	open_to_readers(s);
+	if (listen(s->fd, BH_PROTO_MAX_CLIENTS) < 0)
+		return listener_error(d, s, "listen", -errno);
+	return 0;
+}
+
+/* --- who gets a place ------------------------------------------------------------------------ */
+
+/* The last places are root's: readers can't lock the operator out. */
+#define ROOT_PLACES 4
+/* As many may follow: they hold their place for long. */
+#define FOLLOW_PLACES 16
+
+static size_t places_for(int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.uid == 0)
+		return BH_PROTO_MAX_CLIENTS;
+	return BH_PROTO_MAX_CLIENTS - ROOT_PLACES;
+}
+
+bool bh_server_may_follow(const struct bh_server *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(s->client); i++)
+		n += s->client[i] && s->client[i]->follow;
+	return n < FOLLOW_PLACES;
+}
+
+size_t bh_server_bytes_in(const struct bh_server *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(s->client); i++)
+		n += s->client[i] ? s->client[i]->in.room : 0;
+	return n;
+}
+
+/* Said without waiting: who does not listen does not hear it. */
+static void turn_away(int fd)
+{
+	static const char text[] =
+		"{\"ok\":false,\"code\":1,\"data\":{},\"diags\":[{\"severity\":\"error\","
+		"\"text\":\"the agent has as many clients as it takes\","
+		"\"help\":\"try again, or end some that follow\"}]}\n";
+
+	(void)send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void take(struct bh_server *s, int fd)
+{
+	size_t used = 0;
+	struct bh_conn **place = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(s->client); i++) {
+		if (s->client[i])
+			used++;
+		else if (!place)
+			place = &s->client[i];
+	}
+	if (used < places_for(fd) && place && bh_conn_new(s, fd, place) == 0)
+		return;
+	turn_away(fd);
+	(void)close(fd);
+}
+
+static int on_connect(_unused_ sd_event_source *source, int fd, _unused_ uint32_t revents,
+		      void *arg)
+{
+	/* some, not all: a flood of connections must not hold the loop */
+	for (int i = 0; i < BH_PROTO_MAX_CLIENTS; i++) {
+		int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (client < 0)
+			break;
+		take(arg, client);
+	}
+	return 0;
+}
+
+/* --- open, close, tell ------------------------------------------------------------------------ */
+
+int bh_server_open(struct bh_agent *a, struct bh_diags *d, struct bh_server **ret)
+{
+	_cleanup_(bh_server_closep) struct bh_server *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->agent = a;
+	s->fd = -1;
+	s->verbs = (struct bh_verb_table){bh_verbs, bh_n_verbs};
+	if (asprintf(&s->path, "%s/control.sock", a->opts.runtime_dir) < 0) {
+		s->path = NULL;
+		return -ENOMEM;
+	}
+	r = listen_at(s, d);
+	if (r < 0)
+		return r;
+	r = sd_event_add_io(a->event, &s->source, s->fd, EPOLLIN, on_connect, s);
+	if (r < 0)
+		return listener_error(d, s, "epoll", r);
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+void bh_server_close(struct bh_server *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(s->client); i++)
+		bh_conn_free(s->client[i]);
+	sd_event_source_disable_unref(s->source);
+	if (s->fd >= 0) {
+		(void)close(s->fd);
+		(void)unlink(s->path);
+	}
+	free(s->path);
+	free(s);
+}
+
+void bh_server_event(struct bh_server *s, const struct bh_event *ev)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(s->client); i++)
+		if (s->client[i] && s->client[i]->follow)
+			bh_conn_event(s->client[i], ev);
+}

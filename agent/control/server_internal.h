@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* server_internal.h - what server.c and conn.c share; the tests of the server see it too. */
+#ifndef BH_SERVER_INTERNAL_H
+#define BH_SERVER_INTERNAL_H
+
+#include "request.h"
+#include "server.h"
+
+/* More requests than this in memory at once are turned away. */
+#define BH_SERVER_MAX_BYTES_IN (16u << 20)
+/* A client that follows and is so far behind is dropped. */
+#define BH_CONN_MAX_BEHIND (1u << 20)
+
+struct bh_bytes {
+	char *v;
+	size_t n, room;
+	size_t at; /* of what goes out: sent already */
+};
+
+struct bh_conn {
+	struct bh_server *server;
+	struct bh_conn **place; /* in the server's table */
+	int fd;
+	sd_event_source *io, *timer;
+	struct bh_bytes in, out;
+	size_t searched; /* no newline before it in @in */
+	bool eof;	 /* it will send no more */
+	bool last;	 /* hang up when @out is sent */
+	bh_follow_fn follow;
+	void *follow_ctx;
+	void (*after)(struct bh_agent *a);
+};
+
+struct bh_server {
+	struct bh_agent *agent;
+	struct bh_verb_table verbs;
+	char *path;
+	int fd;
+	sd_event_source *source;
+	struct bh_conn *client[BH_PROTO_MAX_CLIENTS];
+};
+
+/* Takes @fd over on success. Return: 0 or -errno. */
+int bh_conn_new(struct bh_server *s, int fd, struct bh_conn **place);
+/* Hangs up and leaves its place. */
+void bh_conn_free(struct bh_conn *c);
+/* One event for one that follows; may end it. */
+void bh_conn_event(struct bh_conn *c, const struct bh_event *ev);
+
+bool bh_server_may_follow(const struct bh_server *s);
+size_t bh_server_bytes_in(const struct bh_server *s);
+
+#endif

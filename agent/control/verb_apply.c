@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verb_apply.c - a map becomes what is enforced, or is refused and nothing changed. */
+#include <string.h>
+#include "advice.h"
+#include "parts.h"
+
+static int set_origin(struct bh_agent *a, const struct bh_call *call, const char *file,
+		      struct bh_origin *o)
+{
+	o->file = strdup(file);
+	o->by = bh_caller_text(call->caller);
+	o->at_ms = a->clock->wall_ms();
+	return o->file && o->by ? 0 : -ENOMEM;
+}
+
+/* Numbers of an answer, beside its changes. */
+static int tell(struct bh_reply *reply, const struct bh_live *l, const struct bh_commit *c,
+		json_int_t took_ms)
+{
+	json_auto_t *more =
+		json_pack("{s:I s:o s:i s:I}", "generation", (json_int_t)c->generation, "entries",
+			  bh_json_entries(l->compiled), "cut", MAX(c->cut, 0), "took_ms", took_ms);
+
+	return more && json_object_update(reply->data, more) == 0 ? 0 : -ENOMEM;
+}
+
+static void warn_uncut(struct bh_reply *reply, int cut)
+{
+	if (cut < 0)
+		(void)bh_diag_add(&reply->diags, BH_WARNING, NULL, NULL,
+				  "idle connections that are no longer allowed end on their next "
+				  "packet: %s",
+				  strerror(-cut));
+}
+
+/* Compiled already: enforce it, or only see whether it would be taken. */
+static int enforce(struct bh_agent *a, struct bh_live *l, bool dry_run, struct bh_reply *reply)
+{
+	_cleanup_(bh_commit_clear) struct bh_commit c = {0};
+	uint64_t began_ns = a->clock->boot_ns();
+	const struct bh_live *now = dry_run ? l : &a->live;
+	size_t n;
+	int r;
+
+	if (dry_run)
+		r = bh_agent_trial(a, l, &reply->diags, &c.generation);
+	else
+		r = bh_agent_commit(a, l, &c, &reply->diags);
+	if (r < 0)
+		return r;
+	warn_uncut(reply, c.cut);
+	/* from here on it is enforced: whatever fails now must not read as a refusal */
+	if (bh_reply_changes(reply, dry_run ? a->live.map : c.old, now->map, &n) < 0 ||
+	    tell(reply, now, &c, (json_int_t)((a->clock->boot_ns() - began_ns) / 1000000)) < 0 ||
+	    bh_advice(a, now, c.generation, "", &reply->diags) < 0)
+		(void)bh_diag_add(&reply->diags, BH_WARNING, NULL, NULL,
+				  "it was taken, but not all about it can be told");
+	return 0;
+}
+
+static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
+{
+	_cleanup_(bh_live_clear) struct bh_live l = {0};
+	const char *file = "map", *text = NULL;
+	bool dry_run = false;
+	int r = bh_arg_string(call, "file", reply, &file);
+
+	if (r == 0)
+		r = bh_arg_need(call, "text", reply, &text);
+	if (r == 0)
+		r = bh_arg_bool(call, "dry_run", reply, &dry_run);
+	if (r == 0)
+		r = bh_agent_compile(a, file, text, strlen(text), &reply->diags, &l);
+	if (r == 0)
+		r = set_origin(a, call, file, &l.origin);
+	if (r == 0)
+		r = enforce(a, &l, dry_run, reply);
+	if (r == 0 && !dry_run)
+		bh_notice("generation %llu: %s, applied by %s",
+			  (unsigned long long)bh_kern_generation(a->kern), file, a->live.origin.by);
+	return r;
+}
+
+static const char *const args[] = {"file", "text", "dry_run", NULL};
+
+const struct bh_verb bh_verb_apply = {.name = "apply",
+				      .changes = true,
+				      .max_bytes = BH_PROTO_MAX_APPLY,
+				      .args = args,
+				      .run = run};

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c - bulkheadd's command line. */
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+#include "agent.h"
+#include "control/proto.h"
+#include "rescue.h"
+
+static const char help[] =
+	"bulkheadd [OPTIONS]           enforce the segment map of this host\n"
+	"bulkheadd rescue [--detach]   without an agent: show what is pinned, or end it\n"
+	"\n"
+	"  --state-dir DIR      last good map, audit log (/var/lib/bulkhead)\n"
+	"  --runtime-dir DIR    control.sock (/run/bulkhead)\n"
+	"  --pin-dir DIR        on a bpffs: programs, maps, links (/sys/fs/bpf/bulkhead)\n"
+	"  --cgroup-root DIR    workloads below it are enforced (the cgroup2 mount)\n"
+	"  --interfaces LIST    eth0=native,eth1=generic,eth2=tc,eth3=off,eth4=auto; others by\n"
+	"                       default: those with the default route or hardware\n"
+	"  --take-over          replace another tool's XDP program\n"
+	"  --log-level LEVEL    error, warning, notice, info or debug\n"
+	"  --version, --help\n"
+	"\n"
+	"Ending it leaves enforcement on; `bulkhead detach --yes` ends enforcement.\n"
+	"Exit: 0 ok, 1 failed, 2 usage, 3 another agent or another tool is in the way,\n"
+	"4 detached.\n";
+
+enum option_id {
+	OPT_STATE_DIR = 256,
+	OPT_RUNTIME_DIR,
+	OPT_PIN_DIR,
+	OPT_CGROUP_ROOT,
+	OPT_INTERFACES,
+	OPT_TAKE_OVER,
+	OPT_LOG_LEVEL,
+	OPT_DETACH,
+	OPT_VERSION,
+	OPT_HELP,
+};
+
+static const struct option options[] = {
+	{"state-dir", required_argument, NULL, OPT_STATE_DIR},
+	{"runtime-dir", required_argument, NULL, OPT_RUNTIME_DIR},
+	{"pin-dir", required_argument, NULL, OPT_PIN_DIR},
+	{"cgroup-root", required_argument, NULL, OPT_CGROUP_ROOT},
+	{"interfaces", required_argument, NULL, OPT_INTERFACES},
+	{"take-over", no_argument, NULL, OPT_TAKE_OVER},
+	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+	{"detach", no_argument, NULL, OPT_DETACH},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{"help", no_argument, NULL, OPT_HELP},
+	{0},
+};
+
+struct command {
+	struct bh_agent_opts opts;
+	bool rescue, detach;
+	bool done; /* --help, --version */
+};
+
+static int usage(struct bh_diags *d, const char *what, const char *word)
+{
+	return bh_diag_add(d, BH_ERROR, NULL, "see bulkheadd --help", "%s '%s'", what, word);
+}
+
+static int unknown_option(const char *word, struct bh_diags *d)
+{
+	const char *names[ARRAY_SIZE(options) - 1], *near;
+	_cleanup_free_ char *hint = NULL;
+	char *bare = strndupa(word, strcspn(word, "="));
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		names[i] = options[i].name;
+	near = bh_nearest(bare + strspn(bare, "-"), names, ARRAY_SIZE(names));
+	if (near && asprintf(&hint, "did you mean '--%s'?", near) < 0)
+		hint = NULL;
+	return bh_diag_add(d, BH_ERROR, NULL, hint ? hint : "see bulkheadd --help",
+			   "unknown option, or one without its value: '%s'", word);
+}
+
+static int set_path(char **path)
+{
+	free(*path);
+	*path = strdup(optarg);
+	return *path ? 0 : -ENOMEM;
+}
+
+static int take_option(struct command *c, int id, char **argv, struct bh_diags *d)
+{
+	enum bh_level level;
+
+	switch (id) {
+	case OPT_STATE_DIR:
+		return set_path(&c->opts.state_dir);
+	case OPT_RUNTIME_DIR:
+		return set_path(&c->opts.runtime_dir);
+	case OPT_PIN_DIR:
+		return set_path(&c->opts.pin_dir);
+	case OPT_CGROUP_ROOT:
+		return set_path(&c->opts.cgroup_root);
+	case OPT_INTERFACES:
+		return bh_agent_opts_interfaces(&c->opts, optarg, d);
+	case OPT_TAKE_OVER:
+		c->opts.take_over = true;
+		return 0;
+	case OPT_LOG_LEVEL:
+		if (bh_log_level_parse(optarg, &level) < 0)
+			return usage(d, "--log-level: unknown level", optarg);
+		bh_log_set_max(level);
+		return 0;
+	case OPT_DETACH:
+		c->detach = true;
+		return 0;
+	case OPT_VERSION:
+		printf("bulkheadd %s\n", BH_VERSION);
+		c->done = true;
+		return 0;
+	case OPT_HELP:
+		fputs(help, stdout);
+		c->done = true;
+		return 0;
+	default:
+		return unknown_option(argv[optind - 1], d);
+	}
+}
+
+static int parse(struct command *c, int argc, char **argv, struct bh_diags *d)
+{
+	int id, r = 0;
+
+	opterr = 0;
+	while (r == 0 && !c->done && (id = getopt_long(argc, argv, "", options, NULL)) != -1)
+		r = take_option(c, id, argv, d);
+	if (r < 0 || c->done)
+		return r;
+	for (; optind < argc; optind++) {
+		if (c->rescue || strcmp(argv[optind], "rescue") != 0)
+			return usage(d, "unexpected argument", argv[optind]);
+		c->rescue = true;
+	}
+	if (c->detach && !c->rescue)
+		return bh_diag_add(d, BH_ERROR, NULL, "bulkheadd rescue --detach",
+				   "--detach is for rescue");
+	return bh_agent_opts_defaults(&c->opts, d);
+}
+
+static int run(const struct command *c)
+{
+	return c->rescue ? bh_rescue(&c->opts, c->detach) : bh_agent_run(&c->opts);
+}
+
+int main(int argc, char **argv)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	struct command c = {0};
+	int r = parse(&c, argc, argv, &d), code = BH_EXIT_OK;
+
+	bh_diags_print(&d, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
+	if (r == -EINVAL)
+		code = BH_EXIT_USAGE;
+	else if (r < 0)
+		code = BH_EXIT_FAILED;
+	else if (!c.done)
+		code = run(&c);
+	bh_agent_opts_clear(&c.opts);
+	return code;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * compile_names.h - the names of the map as two trees of path components: units, and paths
+ * from the agent's root. Made by compile_names.c, completed by compile_places.c, written to
+ * the tables by compile_nametab.c. Nobody else includes it.
+ */
+#ifndef BH_COMPILE_NAMES_H
+#define BH_COMPILE_NAMES_H
+
+#include "compile_internal.h"
+
+/* Who says that something is whose; the weaker never overrides the stronger. */
+enum bh_claim_rank {
+	BH_CLAIM_NONE,
+	BH_CLAIM_TEMPLATE, /* foo@.service also means foo.socket */
+	BH_CLAIM_SERVICE,  /* foo.service also means foo.socket */
+	BH_CLAIM_NAMED,
+};
+
+struct bh_claim {
+	__u32 uid;  /* of struct bh_place.user only */
+	size_t seg; /* index in bh_map.segment */
+	struct bh_pos pos;
+};
+
+/* A component of a path, or a unit. */
+struct bh_place {
+	const char *label;
+	const char *star;	 /* in @label; NULL = an exact name */
+	struct bh_place **child; /* sorted by label */
+	size_t n_child, room_child, n_glob;
+	enum bh_claim_rank rank; /* of the claims */
+	bool has_seg;
+	struct bh_claim seg;   /* for every user */
+	struct bh_claim *user; /* sorted by uid once all are in */
+	size_t n_user, room_user;
+	__u32 unit_bits;
+	struct bh_pos pos; /* where it is named first */
+	__u32 node;	   /* BH_NODE_NONE: nothing below */
+};
+
+struct bh_names {
+	struct bh_compiler *c;
+	struct bh_arena arena;
+	struct bh_place units, paths;
+	size_t n_places, max_places;
+};
+
+/* --- compile_places.c --------------------------------------------------------------------------- */
+
+/* The child @label of @up, made if there is none. Return: 0, -E2BIG (too many), -ENOMEM. */
+int bh_place_child(struct bh_names *n, struct bh_place *up, const char *label, size_t len,
+		   struct bh_place **ret);
+/* NULL if there is none. */
+struct bh_place *bh_place_exact(const struct bh_place *up, const char *label);
+/* The glob child of @up that the datapath would find for exact name @label; NULL if none. */
+struct bh_place *bh_place_glob(const struct bh_place *up, const char *label);
+int bh_place_add_user(struct bh_names *n, struct bh_place *at, const struct bh_claim *claim);
+
+/* Exact names get what stands below the globs that they fit: the datapath follows one path. */
+int bh_places_unfold(struct bh_names *n);
+/* What the kernel's tables can't hold, whatever their size. Return: 0, -EINVAL. */
+int bh_places_check(struct bh_names *n);
+
+/* --- compile_users.c ------------------------------------------------------------------------------ */
+
+static inline bool bh_match_has_users(const struct bh_match *m)
+{
+	return m->user.n || m->group.n;
+}
+
+/* The uids that @m names, ascending. Unknown names are warned about and match nobody. */
+int bh_match_users(struct bh_compiler *c, const struct bh_match *m, struct bh_u32s *ret);
+
+/* --- compile_nametab.c ----------------------------------------------------------------------------- */
+
+int bh_names_emit(struct bh_names *n);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * port_names.c - names of ports and ICMP types. Built in, not /etc/services: a map must mean
+ * the same on every host. Names are IANA's or those of Debian's /etc/services, where these
+ * are in use; ICMP types are named as ip6tables and nft name them.
+ */
+#include "port.h"
+
+#define TCP  BH_NAME_TCP
+#define UDP  BH_NAME_UDP
+#define BOTH (BH_NAME_TCP | BH_NAME_UDP)
+
+const struct bh_port_name bh_port_names[] = {
+	{"amqp", 5672, TCP},
+	{"amqps", 5671, TCP},
+	{"bgp", 179, TCP},
+	{"bootpc", 68, UDP},
+	{"bootps", 67, UDP},
+	{"dhcpv6-client", 546, UDP},
+	{"dhcpv6-server", 547, UDP},
+	{"domain", 53, BOTH},
+	{"domain-s", 853, BOTH},
+	{"elasticsearch", 9200, TCP},
+	{"etcd-client", 2379, TCP},
+	{"etcd-server", 2380, TCP},
+	{"ftp", 21, TCP},
+	{"git", 9418, TCP},
+	{"gpsd", 2947, TCP},
+	{"http", 80, TCP},
+	{"http-alt", 8080, TCP},
+	{"https", 443, BOTH},
+	{"imap", 143, TCP},
+	{"imap2", 143, TCP},
+	{"imaps", 993, TCP},
+	{"ipp", 631, TCP},
+	{"ipsec-nat-t", 4500, UDP},
+	{"isakmp", 500, UDP},
+	{"iscsi-target", 3260, TCP},
+	{"kerberos", 88, BOTH},
+	{"kpasswd", 464, BOTH},
+	{"l2tp", 1701, UDP},
+	{"ldap", 389, BOTH},
+	{"ldaps", 636, TCP},
+	{"mdns", 5353, UDP},
+	{"memcache", 11211, BOTH},
+	{"memcached", 11211, BOTH},
+	{"microsoft-ds", 445, TCP},
+	{"mongodb", 27017, TCP},
+	{"mqtt", 1883, TCP},
+	{"ms-sql-s", 1433, TCP},
+	{"ms-wbt-server", 3389, BOTH},
+	{"munin", 4949, TCP},
+	{"mysql", 3306, TCP},
+	{"nats", 4222, TCP},
+	{"netbios-dgm", 138, UDP},
+	{"netbios-ns", 137, UDP},
+	{"netbios-ssn", 139, TCP},
+	{"nfs", 2049, BOTH},
+	{"ntp", 123, UDP},
+	{"openvpn", 1194, BOTH},
+	{"pop3", 110, TCP},
+	{"pop3s", 995, TCP},
+	{"postgres", 5432, TCP},
+	{"postgresql", 5432, TCP},
+	{"radius", 1812, UDP},
+	{"radius-acct", 1813, UDP},
+	{"redis", 6379, TCP},
+	{"rsync", 873, TCP},
+	{"rtsp", 554, TCP},
+	{"secure-mqtt", 8883, TCP},
+	{"sip", 5060, BOTH},
+	{"sip-tls", 5061, TCP},
+	{"smtp", 25, TCP},
+	{"smtps", 465, TCP},
+	{"snmp", 161, UDP},
+	{"snmp-trap", 162, UDP},
+	{"snmptrap", 162, UDP},
+	{"ssh", 22, TCP},
+	{"submission", 587, TCP},
+	{"submissions", 465, TCP},
+	{"sunrpc", 111, BOTH},
+	{"svn", 3690, TCP},
+	{"syslog", 514, UDP},
+	{"syslog-tls", 6514, TCP},
+	{"tacacs", 49, TCP},
+	{"telnet", 23, TCP},
+	{"tftp", 69, UDP},
+	{"vnc", 5900, TCP},
+	{"vxlan", 4789, UDP},
+	{"webcache", 8080, TCP},
+	{"whois", 43, TCP},
+	{"wireguard", 51820, UDP},
+	{"zookeeper", 2181, TCP},
+};
+const size_t bh_n_port_names = ARRAY_SIZE(bh_port_names);
+
+#define TYPE(t)	   ((t) << 8)
+#define CODE(t, c) ((t) << 8 | (c))
+
+/* RFC 792, 950, 1191, 1256; RFC 4443, 4861, 2710, 3810 */
+const struct bh_icmp_name bh_icmp_names[] = {
+	{"echo-request", TYPE(8), TYPE(128), true},
+	{"echo-reply", TYPE(0), TYPE(129), true},
+	{"destination-unreachable", TYPE(3), TYPE(1), true},
+	{"network-unreachable", CODE(3, 0), CODE(1, 0), false},
+	{"host-unreachable", CODE(3, 1), CODE(1, 3), false},
+	{"port-unreachable", CODE(3, 3), CODE(1, 4), false},
+	{"admin-prohibited", CODE(3, 13), CODE(1, 1), false},
+	/* IPv4 has it as a code of destination-unreachable. */
+	{"packet-too-big", CODE(3, 4), CODE(2, 0), false},
+	{"time-exceeded", TYPE(11), TYPE(3), true},
+	{"parameter-problem", TYPE(12), TYPE(4), true},
+	{"redirect", TYPE(5), TYPE(137), true},
+	{"router-solicitation", TYPE(10), TYPE(133), true},
+	{"router-advertisement", TYPE(9), TYPE(134), true},
+	{"timestamp-request", TYPE(13), -1, true},
+	{"timestamp-reply", TYPE(14), -1, true},
+	{"address-mask-request", TYPE(17), -1, true},
+	{"address-mask-reply", TYPE(18), -1, true},
+	{"source-quench", TYPE(4), -1, true},
+	{"neighbor-solicitation", -1, TYPE(135), true},
+	{"neighbor-advertisement", -1, TYPE(136), true},
+	{"mld-listener-query", -1, TYPE(130), true},
+	{"mld-listener-report", -1, TYPE(131), true},
+	{"mld-listener-done", -1, TYPE(132), true},
+	{"mld2-listener-report", -1, TYPE(143), true},
+};
+const size_t bh_n_icmp_names = ARRAY_SIZE(bh_icmp_names);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * watch.c - looks every second at what changes without telling: forwarding, users and groups,
+ * our own hooks. Called by agent.c.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include "agent.h"
+
+#define TICK_USEC 1000000ull
+/* Users may come from elsewhere than files: asked anew after so long, whatever the files say. */
+#define USERS_NS (300ull * 1000000000)
+/* Our hooks, in ticks. */
+#define HOOKS_EVERY 5
+
+static void watch_forwarding(struct bh_agent *a)
+{
+	__u32 set = 0;
+
+	if (bh_net_forwards(AF_INET))
+		set |= BH_CTL_FWD4;
+	if (bh_net_forwards(AF_INET6))
+		set |= BH_CTL_FWD6;
+	if ((bh_kern_ctl(a->kern) & (BH_CTL_FWD4 | BH_CTL_FWD6)) != set)
+		(void)bh_kern_set_ctl(a->kern, set, (BH_CTL_FWD4 | BH_CTL_FWD6) & ~set);
+}
+
+/* --- users ----------------------------------------------------------------------------------- */
+
+static int64_t newest_mtime(void)
+{
+	static const char *const files[] = {"/etc/passwd", "/etc/group", "/etc/nsswitch.conf"};
+	int64_t newest = 0;
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (stat(files[i], &st) == 0)
+			newest = MAX(newest,
+				     (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec);
+	return newest;
+}
+
+static bool names_users(const struct bh_map *map)
+{
+	for (size_t i = 0; map && i < map->n_segment; i++)
+		for (size_t j = 0; j < map->segment[i].n_match; j++)
+			if (map->segment[i].match[j].user.n || map->segment[i].match[j].group.n)
+				return true;
+	return false;
+}
+
+static void watch_users(struct bh_agent *a, bool now)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	int64_t mtime = newest_mtime();
+	uint64_t boot_ns = a->clock->boot_ns();
+	int r;
+
+	if (!now && mtime == a->users_mtime && boot_ns - a->users_ns < USERS_NS)
+		return;
+	a->users_mtime = mtime;
+	a->users_ns = boot_ns;
+	if (!names_users(a->live.map))
+		return;
+	r = bh_agent_recompile(a, &d);
+	if (r == 0) {
+		a->users_trouble[0] = '\0';
+		return;
+	}
+	bh_log_diags(&d);
+	snprintf(a->users_trouble, sizeof(a->users_trouble),
+		 "users or groups changed and the map can't be compiled with them: %s",
+		 d.n ? d.list[0].text : strerror(-r));
+	bh_error("%s; what was enforced stays", a->users_trouble);
+}
+
+/* --- hooks ----------------------------------------------------------------------------------- */
+
+static bool is_lost(const struct bh_hook_state *h)
+{
+	return !h->ok && strcmp(h->mode, "unsupported") != 0;
+}
+
+static void watch_hooks(struct bh_agent *a)
+{
+	struct bh_hook_state hook[BH_AGENT_HOOKS_MAX];
+	size_t n = bh_kern_hooks(a->kern, hook, ARRAY_SIZE(hook)), lost = 0;
+	_cleanup_diags_ struct bh_diags d = {0};
+
+	for (size_t i = 0; i < n; i++) {
+		if (!is_lost(&hook[i]))
+			continue;
+		bh_error("%s is %s: attached again", hook[i].name, hook[i].mode);
+		lost++;
+	}
+	/* sockets that came while a hook was away have no facts: the seed gives them some */
+	if (lost && (bh_kern_attach(a->kern, &d) < 0 || bh_kern_seed(a->kern, &d) < 0))
+		bh_log_diags(&d);
+	for (size_t i = 0; i < a->n_nic; i++)
+		lost += !a->nic[i].ok;
+	if (lost)
+		bh_nics_check(a);
+}
+
+/* Kernels that don't tell of a new cgroup: the tree is walked, and `status` says so. */
+static void watch_cgroups(struct bh_agent *a)
+{
+	const struct bh_feature *f;
+	size_t n = bh_kern_features(a->kern, &f);
+	_cleanup_diags_ struct bh_diags d = {0};
+
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(f[i].name, "cgroup_mkdir") && !f[i].works &&
+		    bh_kern_seed(a->kern, &d) < 0)
+			bh_log_diags(&d);
+}
+
+/* --- the tick ---------------------------------------------------------------------------------- */
+
+void bh_watch_now(struct bh_agent *a)
+{
+	watch_forwarding(a);
+	watch_users(a, true);
+	watch_hooks(a);
+}
+
+static int on_tick(sd_event_source *source, _unused_ uint64_t usec, void *arg)
+{
+	struct bh_agent *a = arg;
+
+	/* a detach that is being answered: nothing may come back */
+	if (a->leaving)
+		return 0;
+	watch_forwarding(a);
+	watch_users(a, false);
+	watch_cgroups(a);
+	if (a->ticks++ % HOOKS_EVERY == 0)
+		watch_hooks(a);
+	(void)sd_event_source_set_time_relative(source, TICK_USEC);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+int bh_watch_open(struct bh_agent *a)
+{
+	a->users_mtime = newest_mtime();
+	a->users_ns = a->clock->boot_ns();
+	watch_forwarding(a);
+	return sd_event_add_time_relative(a->event, &a->tick, CLOCK_MONOTONIC, TICK_USEC, 0,
+					  on_tick, a);
+}

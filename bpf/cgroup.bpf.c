@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * cgroup.bpf.c - what a process does with a socket: create, bind, connect, send to, close.
+ * Facts are stamped at birth; connect and sendmsg are judged before a packet exists, so the
+ * caller learns at once (EPERM).
+ */
+#include "listen.h"
+#include "verdict.h"
+
+#define BH_OK	 1
+#define BH_EPERM 0
+
+/* A conversation as a call begins it: no packet yet, packets and bytes are 0. */
+__inline void bh_call_begin(struct bh_conv *c, enum bh_hook hook, __u8 proto,
+			    const struct bh_facts *facts)
+{
+	__builtin_memset(c, 0, sizeof(*c));
+	c->hook = hook;
+	c->talk.proto = proto;
+	c->talk.dir = BH_OUT;
+	c->cgid = facts->cgid;
+	c->netns = facts->netns;
+	c->pid = bpf_get_current_pid_tgid() >> 32;
+}
+
+/* --- create ------------------------------------------------------------------------------------------- */
+
+/* May this segment open sockets that write their own headers, or of a protocol by number? */
+__inline bool bh_raw_is_allowed(const struct bh_run *run, __u32 identity, __u8 proto)
+{
+	const struct bh_seg *seg = bh_seg_get(run->side, identity);
+	struct bh_reserve_key key = {.seg = identity, .proto = proto};
+	__u32 side = run->side;
+	void *reserve = bpf_map_lookup_elem(&bh_reserve, &side);
+
+	if (identity == BH_ID_HOST || (seg && seg->flags & BH_SEG_RAW))
+		return true;
+	if (!reserve || proto == IPPROTO_RAW)
+		return false;
+	if (bpf_map_lookup_elem(reserve, &key))
+		return true;
+	key.seg = BH_ID_ANY;
+	return bpf_map_lookup_elem(reserve, &key) != 0;
+}
+
+__inline bool bh_socket_is_plain(const struct bpf_sock *sk)
+{
+	if (sk->type == BH_SOCK_STREAM)
+		return sk->protocol == IPPROTO_TCP || sk->protocol == IPPROTO_MPTCP;
+	return sk->type == BH_SOCK_DGRAM &&
+	       (sk->protocol == IPPROTO_UDP || sk->protocol == IPPROTO_UDPLITE ||
+		sk->protocol == IPPROTO_ICMP || sk->protocol == IPPROTO_ICMPV6);
+}
+
+SEC("cgroup/sock_create")
+int bh_sock_create(struct bpf_sock *sk)
+{
+	struct bh_facts *facts;
+	struct bh_facts now;
+	struct bh_conv c;
+	struct bh_run run;
+	int reason;
+
+	bh_facts_current(sk, 0, &now);
+	facts = bpf_sk_storage_get(&bh_facts, sk, &now, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!bh_run_begin(&run))
+		return BH_OK;
+	if (facts && bh_socket_is_plain(sk))
+		return BH_OK;
+	bh_call_begin(&c, BH_HOOK_CREATE, sk->protocol, &now);
+	reason = bh_who_of_cgroup(&run, now.cgid, now.uid, &c.talk.me);
+	if (!facts)
+		reason = BH_R_NO_STORAGE;
+	else if (reason == BH_CONTINUE && !bh_raw_is_allowed(&run, c.talk.me.seg, sk->protocol))
+		reason = BH_R_RAW;
+	return reason == BH_CONTINUE ? BH_OK : bh_verdict_named(&run, &c, reason) & 1;
+}
+
+/* --- bind and close -------------------------------------------------------------------------------------- */
+
+__inline int bh_bind(struct bpf_sock *sk, const struct bh_addr *addr)
+{
+	const struct bh_facts *facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
+	__u8 proto = bh_proto_of_socket(sk->protocol);
+	struct bh_facts now;
+	struct bh_bound *bound;
+	struct bh_run run;
+	struct bh_conv c;
+	__u32 flags = proto == IPPROTO_TCP ? 0 : BH_LISTEN_RECV_ONLY;
+
+	if (!proto || !sk->src_port)
+		return BH_OK;
+	/* sock_create never saw it: the kernel's own (vxlan, wireguard) */
+	if (!facts) {
+		bh_facts_current(sk, BH_FACT_OLD, &now);
+		facts = &now;
+		flags = BH_LISTEN_KERNEL;
+	}
+	bound = bpf_sk_storage_get(&bh_bound, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!bound) {
+		bh_stat_add(BH_STAT_LISTENERS_LOST);
+		return BH_OK;
+	}
+	bound->key.netns = facts->netns;
+	bound->key.port = sk->src_port;
+	bound->key.proto = proto;
+	if (!bh_addr_is_unspecified(addr))
+		bound->key.addr = *addr;
+	if (bh_run_begin(&run) && bh_port_is_taken(&run, &bound->key, facts)) {
+		bh_call_begin(&c, BH_HOOK_BIND, proto, facts);
+		c.talk.dir = BH_IN;
+		c.talk.port = c.local_port = sk->src_port;
+		c.local_addr = *addr;
+		(void)bh_who_of_cgroup(&run, facts->cgid, facts->uid, &c.talk.me);
+		if (!bh_verdict_named(&run, &c, BH_R_PORT_TAKEN)) {
+			__builtin_memset(bound, 0, sizeof(*bound));
+			return BH_EPERM;
+		}
+	}
+	bh_listener_add(&bound->key, facts, flags);
+	return BH_OK;
+}
+
+SEC("cgroup/post_bind4")
+int bh_postbind4(struct bpf_sock *sk)
+{
+	struct bh_addr addr;
+
+	bh_addr_set_v4(&addr, sk->src_ip4);
+	return bh_bind(sk, &addr);
+}
+
+SEC("cgroup/post_bind6")
+int bh_postbind6(struct bpf_sock *sk)
+{
+	struct bh_addr addr;
+
+	bh_addr_set_words(&addr, sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]);
+	return bh_bind(sk, &addr);
+}
+
+/* The last user of a socket closed it. Its addresses can't be read here: bh_bound has them. */
+SEC("cgroup/sock_release")
+int bh_sock_rel(struct bpf_sock *sk)
+{
+	const struct bh_bound *bound = bpf_sk_storage_get(&bh_bound, sk, 0, 0);
+
+	if (bound && bound->key.port)
+		bh_listener_del(&bound->key);
+	return BH_OK;
+}
+
+/* --- connect and sendmsg ---------------------------------------------------------------------------------- */
+
+/*
+ * Who calls: the socket's workload, under the caller's user. The caller must be of the same
+ * segment, else a passed or inherited socket would lend its identity.
+ */
+__inline int bh_caller(const struct bh_run *run, struct bh_facts *facts, struct bh_conv *c)
+{
+	__u64 cgid = bpf_get_current_cgroup_id();
+	struct bh_who caller;
+	int reason;
+
+	facts->uid = bh_current_uid();
+	reason = bh_who_of_cgroup(run, facts->cgid, facts->uid, &c->talk.me);
+	if (reason != BH_CONTINUE || cgid == facts->cgid)
+		return reason;
+	reason = bh_who_of_cgroup(run, cgid, facts->uid, &caller);
+	if (reason == BH_CONTINUE && caller.seg != c->talk.me.seg)
+		return BH_R_CGROUP_MISMATCH;
+	return reason;
+}
+
+/* The kernel takes the unspecified address for the loopback address. */
+__inline void bh_call_destination(struct bh_conv *c)
+{
+	if (!bh_addr_is_unspecified(&c->remote_addr))
+		return;
+	if (bh_addr_is_v4(&c->remote_addr))
+		bh_addr_set_v4(&c->remote_addr, bpf_htonl(0x7f000001));
+	else
+		bh_addr_set_words(&c->remote_addr, 0, 0, 0, bpf_htonl(1));
+}
+
+__inline int bh_call_peer(struct bpf_sock_addr *ctx, const struct bh_run *run, struct bh_conv *c)
+{
+	if (bh_addr_is_loopback(&c->remote_addr) || bh_addr_is_ours(c->netns, &c->remote_addr)) {
+		c->ifindex = BH_LO_IFINDEX;
+		return bh_peer_on_host(ctx, run, c);
+	}
+	return bh_peer_by_addr(run, c);
+}
+
+/* A connection attempt begins: what the socket was before is over. */
+__inline void bh_session_begin(struct bh_session *s, const struct bh_conv *c)
+{
+	if (s->flags & BH_SESSION_BEGUN)
+		bh_event_end(c, s);
+	__builtin_memset(s, 0, sizeof(*s));
+	s->dir = BH_OUT;
+	s->dir_known = 1;
+}
+
+__inline int bh_call_tcp(const struct bh_run *run, struct bh_session *s, struct bh_conv *c)
+{
+	struct bh_ruling r;
+
+	bh_policy_judge(run, &c->talk, &r);
+	if (r.pass) {
+		s->begin_ns = bpf_ktime_get_boot_ns();
+		s->flags = BH_SESSION_BEGUN;
+		bh_session_stamp(s, run, c, &r);
+	}
+	return bh_verdict(run, c, &r, BH_TELL_BEGIN);
+}
+
+/* The datagram itself is judged and counted when it leaves; here only: may it, at all? */
+__inline int bh_call_udp(const struct bh_run *run, struct bh_conv *c)
+{
+	struct bh_ruling r;
+
+	if (c->local_port) {
+		c->talk.dir = BH_IN;
+		c->talk.port = c->local_port;
+		bh_policy_judge(run, &c->talk, &r);
+		if (!bh_ruling_is_deny(&r))
+			return BH_OK;
+		c->talk.dir = BH_OUT;
+		c->talk.port = c->remote_port;
+	}
+	bh_policy_judge(run, &c->talk, &r);
+	return r.pass ? BH_OK : bh_verdict(run, c, &r, BH_TELL_DENY);
+}
+
+/* @remote: where to, as the caller said it. Return: BH_OK or BH_EPERM. */
+__subprog int bh_call(struct bpf_sock_addr *ctx, const struct bh_addr *remote, enum bh_hook hook)
+{
+	struct bpf_sock *sk = ctx->sk;
+	__u8 proto = bh_proto_of_socket(ctx->protocol);
+	struct bh_session *s = 0;
+	struct bh_facts *facts;
+	struct bh_facts now;
+	struct bh_conv c;
+	struct bh_run run;
+	bool applied = bh_run_begin(&run);
+	int reason;
+
+	if (!sk || !proto)
+		return BH_OK; /* ping and raw sockets: when the packet leaves */
+	facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
+	if (!facts) {
+		bh_facts_current(ctx, BH_FACT_OLD, &now);
+		facts = bpf_sk_storage_get(&bh_facts, sk, &now, BPF_SK_STORAGE_GET_F_CREATE);
+	}
+	bh_call_begin(&c, hook, proto, facts ? facts : &now);
+	c.remote_addr = *remote;
+	c.remote_port = c.talk.port = bpf_ntohs(ctx->user_port);
+	bh_call_destination(&c);
+	if (proto == IPPROTO_TCP) {
+		s = bpf_sk_storage_get(&bh_session, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+		if (s)
+			bh_session_begin(s, &c);
+	}
+	if (!applied)
+		return BH_OK;
+	if (!facts || (proto == IPPROTO_TCP && !s))
+		return bh_verdict_named(&run, &c, BH_R_NO_STORAGE);
+	c.local_port = sk->src_port;
+	reason = bh_caller(&run, facts, &c);
+	if (reason == BH_CONTINUE)
+		reason = bh_call_peer(ctx, &run, &c);
+	/* nobody there: it goes on unstamped, and the kernel refuses it */
+	if (reason == BH_R_NO_LISTENER && proto != IPPROTO_TCP)
+		return BH_OK;
+	if (reason != BH_CONTINUE)
+		return bh_verdict_named(&run, &c, reason);
+	return s ? bh_call_tcp(&run, s, &c) : bh_call_udp(&run, &c);
+}
+
+SEC("cgroup/connect4")
+int bh_connect4(struct bpf_sock_addr *ctx)
+{
+	struct bh_addr to;
+
+	bh_addr_set_v4(&to, ctx->user_ip4);
+	return bh_call(ctx, &to, BH_HOOK_CONNECT) & 1;
+}
+
+SEC("cgroup/connect6")
+int bh_connect6(struct bpf_sock_addr *ctx)
+{
+	struct bh_addr to;
+
+	bh_addr_set_words(&to, ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
+			  ctx->user_ip6[3]);
+	return bh_call(ctx, &to, BH_HOOK_CONNECT) & 1;
+}
+
+SEC("cgroup/sendmsg4")
+int bh_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	struct bh_addr to;
+
+	bh_addr_set_v4(&to, ctx->user_ip4);
+	return bh_call(ctx, &to, BH_HOOK_SENDMSG) & 1;
+}
+
+SEC("cgroup/sendmsg6")
+int bh_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	struct bh_addr to;
+
+	bh_addr_set_words(&to, ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
+			  ctx->user_ip6[3]);
+	return bh_call(ctx, &to, BH_HOOK_SENDMSG) & 1;
+}
+
+char _license[] __weak SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * match.h - from a cgroup's name to what it means in one generation: looks the name up below
+ * its parent's node and lays what is found over what the parent means. Used by workload.bpf.c.
+ */
+#ifndef BH_MATCH_H
+#define BH_MATCH_H
+
+#include <bpf/bpf_endian.h>
+#include "maps.h"
+
+/**
+ * struct bh_child - a cgroup on its way to a meaning
+ * @cgid:   its id
+ * @len:    length of its name; 0 = nothing matches (foreign, or too long)
+ * @slices: its parent and all above are slices: unit names match
+ * @exact, @glob: the name as the key of both tables. They lie over each other so that the
+ *          name stands on the stack once; @exact's node is @glob's node_be
+ */
+struct bh_child {
+	__u64 cgid;
+	__u32 len;
+	__u32 slices;
+	union {
+		struct {
+			__u32 pad;
+			struct bh_name_key exact;
+		};
+		struct bh_glob_key glob;
+	};
+};
+_Static_assert(__builtin_offsetof(struct bh_child, exact.name) ==
+		       __builtin_offsetof(struct bh_child, glob.name),
+	       "one name for both keys");
+
+/* The first fields of struct bh_glob. */
+struct bh_suffix {
+	char s[BH_GLOB_SUFFIX_MAX];
+	__u32 len;
+};
+_Static_assert(__builtin_offsetof(struct bh_glob, suffix) == 0 &&
+		       __builtin_offsetof(struct bh_glob, suffix_len) ==
+			       __builtin_offsetof(struct bh_suffix, len),
+	       "a glob begins with its suffix");
+
+/* --- names --------------------------------------------------------------------------------------- */
+
+/* @name: kernel memory. A name that does not fit whole leaves @c->len 0. */
+__inline void bh_name_read(struct bh_child *c, const char *name)
+{
+	long n = bpf_probe_read_kernel_str(c->exact.name, sizeof(c->exact.name), name);
+	char last = 0;
+
+	/* a longer name is cut without a word: look at where this one should end */
+	if (n == BH_NAME_MAX && (bpf_probe_read_kernel(&last, 1, name + BH_NAME_MAX - 1) || last))
+		return;
+	if (n > 1 && n <= BH_NAME_MAX)
+		c->len = n - 1;
+}
+
+/* A global function: the verifier goes through it once, and not once for each that calls it. */
+__weak __noinline int bh_name_ends(const struct bh_child *c, const struct bh_suffix *suffix)
+{
+	__u32 len, at;
+
+	if (!c || !suffix)
+		return 0;
+	len = suffix->len;
+	at = c->len - len;
+	if (len > c->len || len >= BH_GLOB_SUFFIX_MAX)
+		return 0;
+	for (__u32 i = 0; i < BH_GLOB_SUFFIX_MAX - 1; i++) {
+		if (i >= len)
+			break;
+		if (c->exact.name[(at + i) & (BH_NAME_MAX - 1)] != suffix->s[i])
+			return 0;
+	}
+	return 1;
+}
+
+__inline bool bh_name_is_slice(const struct bh_child *c)
+{
+	struct bh_suffix slice = {.s = ".slice", .len = sizeof(".slice") - 1};
+
+	return bh_name_ends(c, &slice);
+}
+
+/* --- the tables ---------------------------------------------------------------------------------- */
+
+__inline const struct bh_name_val *bh_exact_find(void *names, struct bh_child *c, __u32 node)
+{
+	c->exact.node = node;
+	return bpf_map_lookup_elem(names, &c->exact);
+}
+
+/* The star matches nothing or more, but prefix and suffix are two parts of the name. */
+__inline bool bh_glob_fits(const struct bh_child *c, const struct bh_glob_val *val,
+			   const struct bh_glob *glob)
+{
+	return c->len >= val->prefix_len + glob->suffix_len &&
+	       bh_name_ends(c, (const struct bh_suffix *)glob);
+}
+
+/*
+ * The trie gives the longest prefix; where the suffixes that go with it don't fit, a shorter
+ * prefix may have one that does ("a*c" for "abc", beside "ab*x").
+ */
+static __noinline const struct bh_name_val *bh_glob_find(void *globs, struct bh_child *c,
+							 __u32 node)
+{
+	__u32 chars = c->len;
+
+	c->glob.node_be = bpf_htonl(node);
+	for (int i = 0; i < BH_GLOB_NESTED; i++) {
+		const struct bh_glob_val *val;
+
+		c->glob.prefixlen = 32 + 8 * chars;
+		val = bpf_map_lookup_elem(globs, &c->glob);
+		if (!val)
+			return 0;
+		for (__u32 j = 0; j < BH_GLOB_SUFFIXES; j++) {
+			if (j >= val->n)
+				break;
+			if (bh_glob_fits(c, val, &val->glob[j]))
+				return &val->glob[j].val;
+		}
+		if (!val->prefix_len)
+			return 0;
+		chars = val->prefix_len - 1;
+	}
+	return 0;
+}
+
+/* --- meanings ------------------------------------------------------------------------------------ */
+
+/* One match more, over what stands already: inherited, or of a weaker match. */
+__inline void bh_side_lay(struct bh_cg_side *to, const struct bh_name_val *val, __u64 cgid)
+{
+	if (!val)
+		return;
+	to->unit_bits |= val->unit_bits;
+	if (val->node)
+		to->node = val->node;
+	if (val->seg) {
+		to->seg = val->seg;
+		to->anchor = cgid;
+		to->n_users = 0;
+	}
+	if (!val->users)
+		return;
+	/*
+	 * The compiler counts nested matches that name users. Should there be one too many all
+	 * the same, its users must not get what the match around it gives everybody.
+	 */
+	if (to->n_users == BH_USER_DEPTH)
+		to->seg = BH_ID_UNASSIGNED;
+	else
+		to->n_users++;
+	to->users[2] = to->users[1];
+	to->users[1] = to->users[0];
+	to->users[0] = (struct bh_cg_user){.anchor = cgid, .match = val->users};
+}
+_Static_assert(BH_USER_DEPTH == 3, "bh_side_lay() moves three");
+
+/* What the agent's root means to those below it (in the root itself everybody is `host`). */
+__weak __noinline int bh_side_of_root(struct bh_cg_side *to, struct bh_child *c, __u32 side)
+{
+	void *names = bpf_map_lookup_elem(&bh_names, &side);
+
+	if (!to || !c)
+		return 0;
+	to->seg = BH_ID_UNASSIGNED;
+	if (names)
+		bh_side_lay(to, bh_exact_find(names, c, BH_NODE_ROOT), c->cgid);
+	to->node = BH_NODE_ROOT;
+	return 0;
+}
+
+/**
+ * bh_side_of - what a cgroup means in the generation of one side
+ * @to:   all zero
+ * @up:   what its parent means there
+ * @side: 0 or 1
+ */
+__weak __noinline int bh_side_of(struct bh_cg_side *to, const struct bh_cg_side *up,
+				 struct bh_child *c, __u32 side)
+{
+	void *names = bpf_map_lookup_elem(&bh_names, &side);
+	void *globs = bpf_map_lookup_elem(&bh_globs, &side);
+	__u32 node;
+
+	if (!to || !up || !c)
+		return 0;
+	node = up->node;
+	*to = *up;
+	to->node = BH_NODE_NONE;
+	/* no tables yet: there never was a generation on this side */
+	if (!names || !globs || !c->len)
+		return 0;
+	if (c->slices)
+		bh_side_lay(to, bh_glob_find(globs, c, BH_NODE_UNIT), c->cgid);
+	if (node)
+		bh_side_lay(to, bh_glob_find(globs, c, node), c->cgid);
+	if (c->slices)
+		bh_side_lay(to, bh_exact_find(names, c, BH_NODE_UNIT), c->cgid);
+	if (node)
+		bh_side_lay(to, bh_exact_find(names, c, node), c->cgid);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,543 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * skb.bpf.c - every packet that a socket receives or sends (cgroup_skb). The authority: it
+ * knows workload, user and peer. Stages in order: the verdict that the socket carries; else
+ * judge and stamp. What the packet's socket is in each state: evidence/session.md section 1.
+ */
+#include "verdict.h"
+
+#define BH_PASS 1
+#define BH_DROP 0
+
+__inline __u32 bh_skb_packets(const struct __sk_buff *skb)
+{
+	return skb->gso_segs ? skb->gso_segs : 1;
+}
+
+/* @way: which way the packet goes; who began is another question (talk.dir) */
+__inline void bh_conv_begin(struct bh_conv *c, const struct __sk_buff *skb, __u8 proto,
+			    enum bh_dir way)
+{
+	__builtin_memset(c, 0, sizeof(*c));
+	c->talk.proto = proto;
+	c->talk.dir = way;
+	c->ifindex = skb->ifindex;
+	c->packets = bh_skb_packets(skb);
+	c->bytes = skb->len;
+	c->hook = way == BH_IN ? BH_HOOK_SKB_IN : BH_HOOK_SKB_OUT;
+}
+
+/*
+ * Both ends from the packet, as c->hook sees them. talk.port is the destination's, or ICMP's
+ * type and code; ICMP's identifier stands for the peer's port.
+ */
+__global int bh_conv_parse(struct __sk_buff *skb, struct bh_conv *c)
+{
+	struct bh_pkt pkt;
+	int reason;
+	bool in, ports;
+
+	if (!c)
+		return BH_R_MALFORMED_L2;
+	reason = bh_parse_l3((void *)(long)skb->data, (void *)(long)skb->data_end, &pkt);
+	in = c->hook == BH_HOOK_SKB_IN;
+	ports = pkt.proto != IPPROTO_ICMP && pkt.proto != IPPROTO_ICMPV6;
+	c->local_addr = in ? pkt.daddr : pkt.saddr;
+	c->remote_addr = in ? pkt.saddr : pkt.daddr;
+	c->remote_port = in || !ports ? pkt.sport : pkt.dport;
+	if (ports)
+		c->local_port = in ? pkt.dport : pkt.sport;
+	c->talk.proto = pkt.proto;
+	c->talk.port = pkt.dport;
+	c->tcp_flags = pkt.tcp_flags;
+	c->payload = pkt.payload;
+	return reason;
+}
+
+/* Both ends as identities. BH_CONTINUE, BH_R_NO_LISTENER or why one can't be known. */
+__global int bh_conv_ends(struct __sk_buff *skb, const struct bh_run *run,
+			  const struct bh_facts *facts, struct bh_conv *c)
+{
+	int reason;
+
+	if (!run || !facts || !c)
+		return BH_R_NO_TABLE;
+	c->cgid = facts->cgid;
+	c->netns = facts->netns;
+	reason = bh_who_of_cgroup(run, facts->cgid, facts->uid, &c->talk.me);
+	if (reason != BH_CONTINUE)
+		return reason;
+	/* what is for an address of this namespace goes through its loopback device */
+	if (c->ifindex == BH_LO_IFINDEX)
+		return bh_peer_on_host(skb, run, c);
+	return bh_peer_by_addr(run, c);
+}
+
+/* --- TCP --------------------------------------------------------------------------------------------- */
+
+/*
+ * A listener carries no verdict: each packet that arrives on it or leaves by it is judged as
+ * what its sender asks for. Not only SYNs: the handshake's last ACK and data with it come
+ * here and reach the child without passing its own hook (evidence: claim 3).
+ */
+__subprog int bh_tcp_listen(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
+			    enum bh_dir way)
+{
+	const struct bh_facts *facts;
+	struct bh_ruling r;
+	struct bh_conv c;
+	int reason;
+
+	bh_conv_begin(&c, skb, IPPROTO_TCP, way);
+	c.talk.dir = BH_IN;
+	reason = bh_conv_parse(skb, &c);
+	c.talk.port = c.local_port;
+	if (reason != BH_CONTINUE)
+		return bh_verdict_named(run, &c, reason);
+	facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
+	if (!facts)
+		facts = bh_facts_adopt(skb, sk);
+	if (!facts)
+		return bh_verdict_named(run, &c, BH_R_NO_STORAGE);
+	reason = bh_conv_ends(skb, run, facts, &c);
+	/* a local peer without a socket: nobody who could be held to a verdict */
+	if (reason == BH_R_NO_LISTENER)
+		reason = BH_R_NO_SOCKET;
+	else if (reason == BH_CONTINUE &&
+		 bh_port_is_reserved(run, c.talk.me.seg, c.local_port, IPPROTO_TCP))
+		reason = BH_R_LISTEN_NOT_ALLOWED;
+	if (reason != BH_CONTINUE)
+		return bh_verdict_named(run, &c, reason);
+	bh_policy_judge(run, &c.talk, &r);
+	return bh_verdict(run, &c, &r, BH_TELL_DENY);
+}
+
+/* Who began? BH_CONTINUE and talk.dir, or BH_R_DIRECTION_UNKNOWN. */
+__inline enum bh_reason bh_tcp_direction(const struct bh_session *s, const struct bh_facts *facts,
+					 struct bh_conv *c)
+{
+	c->talk.dir = BH_IN;
+	if (s->dir_known)
+		c->talk.dir = s->dir;
+	else if (facts->flags & BH_FACT_ASKED)
+		c->talk.dir = BH_OUT;
+	else if (facts->flags & BH_FACT_OLD && !(facts->flags & BH_FACT_ACCEPTED))
+		return BH_R_DIRECTION_UNKNOWN;
+	/* else it never connected: it was accepted */
+	c->talk.port = c->talk.dir == BH_IN ? c->local_port : c->remote_port;
+	return BH_CONTINUE;
+}
+
+/* The reset by which a cut connection's peer learns of it: made by the kernel, no data. */
+__global int bh_skb_is_reset(struct __sk_buff *skb)
+{
+	struct bh_pkt pkt;
+
+	return bh_parse_l3((void *)(long)skb->data, (void *)(long)skb->data_end, &pkt) ==
+		       BH_CONTINUE &&
+	       pkt.proto == IPPROTO_TCP && pkt.tcp_flags & BH_TCP_RST && !pkt.payload;
+}
+
+/*
+ * A local peer without a socket: it closed (TIME_WAIT answers for it), or never was. What we
+ * send there the kernel refuses; from there only segments without data.
+ */
+__inline int bh_tcp_peerless(struct __sk_buff *skb, const struct bh_run *run, struct bh_conv *c)
+{
+	bool out = c->hook == BH_HOOK_SKB_OUT;
+
+	if (out)
+		return bh_verdict_named(run, c, BH_R_NO_LISTENER);
+	if (bh_conv_parse(skb, c) == BH_CONTINUE && !c->payload)
+		return bh_verdict_named(run, c, BH_R_KERNEL_SOCKET);
+	return bh_verdict_named(run, c, BH_R_NO_SOCKET);
+}
+
+__inline int bh_tcp_stamp(struct __sk_buff *skb, const struct bh_run *run, struct bh_session *s,
+			  const struct bh_conv *c, enum bh_dir way)
+{
+	bool begun = s->flags & BH_SESSION_BEGUN;
+	struct bh_ruling r;
+
+	bh_policy_judge(run, &c->talk, &r);
+	bh_session_stamp(s, run, c, &r);
+	if (r.pass && !begun) {
+		s->begin_ns = bpf_ktime_get_boot_ns();
+		s->flags |= BH_SESSION_BEGUN;
+	}
+	__sync_fetch_and_add(&s->packets[way & 1], c->packets);
+	__sync_fetch_and_add(&s->bytes[way & 1], c->bytes);
+	if (bh_verdict(run, c, &r, begun ? BH_TELL_WOULD : BH_TELL_BEGIN))
+		return BH_PASS;
+	if (way == BH_OUT && bh_skb_is_reset(skb))
+		return bh_verdict_named(run, c, BH_R_RST_OUT);
+	return BH_DROP;
+}
+
+/* No verdict, or not for this generation or peer. */
+__subprog int bh_tcp_judge(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
+			   enum bh_dir way)
+{
+	const struct bh_facts *facts;
+	struct bh_session *s;
+	struct bh_conv c;
+	int reason;
+
+	bh_conv_begin(&c, skb, IPPROTO_TCP, way);
+	bh_sk_local(sk, &c.local_addr, &c.local_port);
+	bh_sk_remote(sk, &c.remote_addr, &c.remote_port);
+	facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
+	if (!facts)
+		facts = bh_facts_adopt(skb, sk);
+	s = bpf_sk_storage_get(&bh_session, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!facts || !s)
+		return bh_verdict_named(run, &c, BH_R_NO_STORAGE);
+	reason = bh_tcp_direction(s, facts, &c);
+	if (reason == BH_CONTINUE)
+		reason = bh_conv_ends(skb, run, facts, &c);
+	if (reason == BH_R_NO_LISTENER)
+		return bh_tcp_peerless(skb, run, &c);
+	if (reason != BH_CONTINUE)
+		return bh_verdict_named(run, &c, reason);
+	return bh_tcp_stamp(skb, run, s, &c, way);
+}
+
+/* The hot path: the socket's own verdict, no parse and no table. */
+__inline int bh_skb_tcp(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
+			enum bh_dir way)
+{
+	struct bh_session *s;
+	struct bh_addr peer;
+	__u16 port;
+
+	if (sk->state == BPF_TCP_LISTEN)
+		return bh_tcp_listen(skb, run, sk, way);
+	s = bpf_sk_storage_get(&bh_session, sk, 0, 0);
+	bh_sk_remote(sk, &peer, &port);
+	if (!s || !bh_session_holds(s, run->gen, &peer, port))
+		return bh_tcp_judge(skb, run, sk, way);
+	if (bh_verdict_hit(s, way, bh_skb_packets(skb), skb->len))
+		return BH_PASS;
+	if (way == BH_OUT && bh_skb_is_reset(skb)) {
+		bh_count_reason(BH_R_RST_OUT, 1, skb->len);
+		return BH_PASS;
+	}
+	return BH_DROP;
+}
+
+/* --- UDP ---------------------------------------------------------------------------------------------- */
+
+/* Judge as @dir on @port. A pass by observation is no pass here. */
+__inline bool bh_udp_allows(const struct bh_run *run, struct bh_conv *c, enum bh_dir dir,
+			    struct bh_ruling *r)
+{
+	c->talk.dir = dir;
+	c->talk.port = dir == BH_IN ? c->local_port : c->remote_port;
+	bh_policy_judge(run, &c->talk, r);
+	return !bh_ruling_is_deny(r);
+}
+
+/* The DHCP client's exchange of `host` and of segments with `dhcp: true`. */
+__inline bool bh_udp_is_dhcp(const struct bh_run *run, const struct bh_conv *c)
+{
+	const struct bh_seg *seg;
+
+	if (!((c->local_port == 68 && c->remote_port == 67) ||
+	      (c->local_port == 546 && c->remote_port == 547)))
+		return false;
+	if (c->talk.me.seg == BH_ID_HOST)
+		return true;
+	seg = bh_seg_get(run->side, c->talk.me.seg);
+	return seg && seg->flags & BH_SEG_DHCP;
+}
+
+/* A slot of this generation, judged again if it is of an older one. */
+__subprog bool bh_udp_slot_opens(const struct bh_run *run, struct bh_udp_slot *slot,
+				 struct bh_conv *c)
+{
+	struct bh_ruling r;
+
+	if (slot->gen == run->gen)
+		return true;
+	if (!bh_udp_allows(run, c, BH_OUT, &r) && !r.pass)
+		return false;
+	slot->rule = r.rule;
+	slot->reason = r.reason;
+	slot->gen = run->gen;
+	return true;
+}
+
+__inline int bh_udp_pass_slot(struct __sk_buff *skb, const struct bh_udp_slot *slot)
+{
+	bh_count_reason(slot->reason, bh_skb_packets(skb), skb->len);
+	bh_count_rule(slot->rule, bh_skb_packets(skb), skb->len);
+	return BH_PASS;
+}
+
+/* XDP may no longer refuse for this socket: answers come that only the socket can tell. */
+__inline void bh_udp_starts(struct bpf_sock *sk)
+{
+	struct bh_bound *bound = bpf_sk_storage_get(&bh_bound, sk, 0, 0);
+	struct bh_listener *l = bound ? bpf_map_lookup_elem(&bh_listeners, &bound->key) : 0;
+
+	if (l && l->flags & BH_LISTEN_RECV_ONLY)
+		__sync_fetch_and_and(&l->flags, ~BH_LISTEN_RECV_ONLY);
+}
+
+/* A new peer: an answer to one that may ask, or a conversation of our own. */
+__subprog int bh_udp_send(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
+			  struct bh_conv *c)
+{
+	struct bh_ruling r;
+	struct bh_udp *u;
+
+	if (bh_udp_allows(run, c, BH_IN, &r)) {
+		r.reason = BH_R_ANSWER;
+		return bh_verdict(run, c, &r, BH_TELL_DENY);
+	}
+	(void)bh_udp_allows(run, c, BH_OUT, &r);
+	if (r.pass) {
+		u = bpf_sk_storage_get(&bh_udp, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+		if (!u)
+			return bh_verdict_named(run, c, BH_R_NO_STORAGE);
+		bh_udp_starts(sk);
+		/* a rule that ends is asked for each datagram */
+		if (!r.deadline_ns)
+			bh_udp_remember(u, c, run->gen, &r);
+		if (bh_addr_is_multicast(&c->remote_addr) ||
+		    bh_addr_is_broadcast(&c->remote_addr)) {
+			u->group_port = c->remote_port;
+			u->group_ns = bpf_ktime_get_boot_ns();
+		}
+	}
+	return bh_verdict(run, c, &r, BH_TELL_BEGIN);
+}
+
+/* Nobody we talked to: who may ask here, or who answers a query to a group. */
+__subprog int bh_udp_receive(struct __sk_buff *skb, const struct bh_run *run,
+			     const struct bh_udp *u, struct bh_conv *c)
+{
+	struct bh_ruling r;
+
+	if (bh_port_is_reserved(run, c->talk.me.seg, c->local_port, c->talk.proto))
+		return bh_verdict_named(run, c, BH_R_LISTEN_NOT_ALLOWED);
+	if (bh_udp_allows(run, c, BH_IN, &r))
+		return bh_verdict(run, c, &r, BH_TELL_DENY);
+	if (u && u->group_port == c->remote_port && u->group_ns &&
+	    bpf_ktime_get_boot_ns() - u->group_ns < BH_UDP_GROUP_NS) {
+		if (bh_udp_allows(run, c, BH_OUT, &r)) {
+			r.reason = BH_R_ANSWER;
+			return bh_verdict(run, c, &r, BH_TELL_DENY);
+		}
+		(void)bh_udp_allows(run, c, BH_IN, &r);
+	}
+	return bh_verdict(run, c, &r, BH_TELL_WOULD);
+}
+
+__subprog int bh_skb_udp(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
+			 enum bh_dir way)
+{
+	const struct bh_facts *facts;
+	struct bh_udp_slot *slot;
+	struct bh_udp *u;
+	struct bh_conv c;
+	int reason;
+
+	bh_conv_begin(&c, skb, sk->protocol, way);
+	reason = bh_conv_parse(skb, &c);
+	if (reason != BH_CONTINUE)
+		return bh_verdict_named(run, &c, reason);
+	u = bpf_sk_storage_get(&bh_udp, sk, 0, 0);
+	slot = bh_udp_slot_of(u, &c);
+	if (slot && slot->gen == run->gen) {
+		if (way == BH_OUT)
+			slot->sent_ns = bpf_ktime_get_boot_ns();
+		return bh_udp_pass_slot(skb, slot);
+	}
+	facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
+	if (!facts)
+		facts = bh_facts_adopt(skb, sk);
+	if (!facts)
+		return bh_verdict_named(run, &c, BH_R_NO_STORAGE);
+	reason = bh_conv_ends(skb, run, facts, &c);
+	/* to nobody: the kernel says so; from nobody: nobody to hold to a verdict */
+	if (reason == BH_R_NO_LISTENER && way == BH_IN)
+		reason = BH_R_NO_SOCKET;
+	if (reason != BH_CONTINUE)
+		return bh_verdict_named(run, &c, reason);
+	if (slot && bh_udp_slot_opens(run, slot, &c))
+		return bh_udp_pass_slot(skb, slot);
+	if (bh_udp_is_dhcp(run, &c))
+		return bh_verdict_named(run, &c, BH_R_DHCP);
+	return way == BH_OUT ? bh_udp_send(skb, run, sk, &c) : bh_udp_receive(skb, run, u, &c);
+}
+
+/* --- ping and raw sockets ------------------------------------------------------------------------------- */
+
+enum { /* ICMP types that are told apart */
+       BH_ICMP_ECHO_REPLY = 0,
+       BH_ICMP_UNREACHABLE = 3,
+       BH_ICMP_QUENCH = 4,
+       BH_ICMP_REDIRECT = 5,
+       BH_ICMP_EXCEEDED = 11,
+       BH_ICMP_PARAMETER = 12,
+       BH_ICMP_TIMESTAMP_REPLY = 14,
+       BH_ICMP6_ERROR_LAST = 127,
+       BH_ICMP6_ECHO_REPLY = 129,
+       BH_ICMP6_MLD_FIRST = 130,
+       BH_ICMP6_ND_FIRST = 133,
+       BH_ICMP6_ND_LAST = 136,
+       BH_ICMP6_REDIRECT = 137,
+       BH_ICMP6_MLD2_REPORT = 143,
+};
+
+/* What the kernel itself sends: errors, replies, neighbour and group discovery, resets. */
+__inline bool bh_kernel_sends(const struct bh_conv *c)
+{
+	__u8 type = c->talk.port >> 8;
+
+	if (c->talk.proto == IPPROTO_TCP)
+		return !c->payload && c->tcp_flags & (BH_TCP_RST | BH_TCP_ACK);
+	if (c->talk.proto == IPPROTO_ICMP)
+		return type == BH_ICMP_ECHO_REPLY || type == BH_ICMP_UNREACHABLE ||
+		       type == BH_ICMP_REDIRECT || type == BH_ICMP_EXCEEDED ||
+		       type == BH_ICMP_PARAMETER || type == BH_ICMP_TIMESTAMP_REPLY;
+	if (c->talk.proto == IPPROTO_ICMPV6)
+		return type <= BH_ICMP6_ERROR_LAST || type == BH_ICMP6_ECHO_REPLY ||
+		       (type >= BH_ICMP6_MLD_FIRST && type <= BH_ICMP6_REDIRECT) ||
+		       type == BH_ICMP6_MLD2_REPORT;
+	return c->talk.proto == IPPROTO_IGMP;
+}
+
+__inline bool bh_icmp_is_error(const struct bh_conv *c)
+{
+	__u8 type = c->talk.port >> 8;
+
+	if (c->talk.proto == IPPROTO_ICMPV6)
+		return type <= BH_ICMP6_ERROR_LAST;
+	return c->talk.proto == IPPROTO_ICMP &&
+	       (type == BH_ICMP_UNREACHABLE || type == BH_ICMP_QUENCH || type == BH_ICMP_EXCEEDED ||
+		type == BH_ICMP_PARAMETER);
+}
+
+__inline bool bh_icmp_is_reply(const struct bh_conv *c)
+{
+	__u8 type = c->talk.port >> 8;
+
+	if (c->talk.proto == IPPROTO_ICMPV6)
+		return type == BH_ICMP6_ECHO_REPLY;
+	return c->talk.proto == IPPROTO_ICMP &&
+	       (type == BH_ICMP_ECHO_REPLY || type == BH_ICMP_TIMESTAMP_REPLY);
+}
+
+/* What is settled without the policy. */
+__inline enum bh_reason bh_other_named(const struct bh_run *run, const struct bpf_sock *sk,
+				       const struct bh_conv *c, enum bh_dir way)
+{
+	bool icmp = c->talk.proto == IPPROTO_ICMP || c->talk.proto == IPPROTO_ICMPV6;
+	__u8 type = c->talk.port >> 8;
+	const struct bh_seg *seg;
+
+	if (way == BH_IN && bh_icmp_is_error(c))
+		return BH_R_ICMP_ERROR;
+	if (sk->type != BH_SOCK_RAW)
+		return BH_CONTINUE;
+	/* router and neighbour discovery daemons; the parser asked for hop limit 255 */
+	if (c->talk.proto == IPPROTO_ICMPV6 && type >= BH_ICMP6_ND_FIRST &&
+	    type <= BH_ICMP6_ND_LAST)
+		return BH_R_ND;
+	if (icmp || way == BH_IN || !bh_proto_is_listed(c->talk.proto))
+		return BH_CONTINUE;
+	/* TCP and UDP by hand: the policy's word for them supposes a socket's verdict */
+	seg = bh_seg_get(run->side, c->talk.me.seg);
+	return seg && seg->flags & BH_SEG_RAW ? BH_CONTINUE : BH_R_RAW;
+}
+
+__subprog int bh_other_judge(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
+			     struct bh_conv *c, bool reply)
+{
+	bool out = c->hook == BH_HOOK_SKB_OUT;
+	struct bh_udp_slot *slot;
+	struct bh_ruling r;
+	struct bh_udp *u;
+
+	u = bpf_sk_storage_get(&bh_udp, sk, 0, out ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	if (!u && out)
+		return bh_verdict_named(run, c, BH_R_NO_STORAGE);
+	slot = bh_udp_slot_of(u, c);
+	if (!out && reply)
+		return bh_verdict_named(run, c, slot ? BH_R_ICMP_REPLY : BH_R_UNSOLICITED);
+	bh_policy_judge(run, &c->talk, &r);
+	if (out && r.pass && !slot)
+		bh_udp_remember(u, c, run->gen, &r);
+	else if (out && r.pass)
+		slot->sent_ns = bpf_ktime_get_boot_ns();
+	return bh_verdict(run, c, &r, out && !slot ? BH_TELL_BEGIN : BH_TELL_WOULD);
+}
+
+__subprog int bh_skb_other(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
+			   enum bh_dir way)
+{
+	const struct bh_facts *facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
+	struct bh_conv c;
+	int reason;
+
+	bh_conv_begin(&c, skb, sk->protocol, way);
+	reason = bh_conv_parse(skb, &c);
+	if (reason != BH_CONTINUE)
+		return bh_verdict_named(run, &c, reason);
+	if (bh_sk_is_kernel_raw(sk, facts)) {
+		c.talk.me.seg = BH_ID_HOST;
+		return bh_verdict_named(run, &c,
+					bh_kernel_sends(&c) ? BH_R_KERNEL_SOCKET : BH_R_RAW);
+	}
+	if (!facts)
+		facts = bh_facts_adopt(skb, sk);
+	if (!facts)
+		return bh_verdict_named(run, &c, BH_R_NO_STORAGE);
+	reason = bh_conv_ends(skb, run, facts, &c);
+	if (reason == BH_R_NO_LISTENER)
+		reason = BH_CONTINUE; /* a raw socket's TCP or UDP: nobody, `unassigned` */
+	if (reason == BH_CONTINUE)
+		reason = bh_other_named(run, sk, &c, way);
+	if (reason != BH_CONTINUE)
+		return bh_verdict_named(run, &c, reason);
+	return bh_other_judge(skb, run, sk, &c, bh_icmp_is_reply(&c));
+}
+
+/* --- entry points ------------------------------------------------------------------------------------------ */
+
+__inline int bh_skb(struct __sk_buff *skb, enum bh_dir way)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct bh_run run;
+
+	if (!bh_run_begin(&run))
+		return BH_PASS;
+	if (sk)
+		sk = bpf_sk_fullsock(sk);
+	if (!sk) {
+		bh_count_reason(BH_R_NO_SOCKET, 1, skb->len);
+		return BH_DROP;
+	}
+	if (sk->protocol == IPPROTO_TCP && sk->type == BH_SOCK_STREAM)
+		return bh_skb_tcp(skb, &run, sk, way);
+	if ((sk->protocol == IPPROTO_UDP || sk->protocol == IPPROTO_UDPLITE) &&
+	    sk->type == BH_SOCK_DGRAM)
+		return bh_skb_udp(skb, &run, sk, way);
+	return bh_skb_other(skb, &run, sk, way);
+}
+
+SEC("cgroup_skb/ingress")
+int bh_skb_in(struct __sk_buff *skb)
+{
+	return bh_skb(skb, BH_IN) & 1; /* the verifier wants to see the range */
+}
+
+SEC("cgroup_skb/egress")
+int bh_skb_out(struct __sk_buff *skb)
+{
+	return bh_skb(skb, BH_OUT) & 1;
+}
+
+char _license[] __weak SEC("license") = "Dual BSD/GPL";

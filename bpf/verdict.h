@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * verdict.h - the only place that turns a reason into what happens: counts it, tells about it,
+ * and says pass or drop. Every entry point ends here.
+ */
+#ifndef BH_VERDICT_H
+#define BH_VERDICT_H
+
+#include "session.h"
+
+/* How much is told. A deny always is. */
+enum bh_tell {
+	BH_TELL_DENY,  /* somebody else tells of the session */
+	BH_TELL_WOULD, /* and what would have been denied, in observe */
+	BH_TELL_BEGIN, /* and that a session begins */
+};
+
+__inline void bh_count_add(struct bh_count *n, __u32 packets, __u32 bytes)
+{
+	if (!n)
+		return;
+	/* atomic for the reason given at bh_stat_add() */
+	__sync_fetch_and_add(&n->packets, packets);
+	__sync_fetch_and_add(&n->bytes, bytes);
+}
+
+__inline void bh_count_reason(__u32 reason, __u32 packets, __u32 bytes)
+{
+	bh_count_add(bpf_map_lookup_elem(&bh_reasons, &reason), packets, bytes);
+}
+
+__inline void bh_count_rule(__u32 rule, __u32 packets, __u32 bytes)
+{
+	if (rule)
+		bh_count_add(bpf_map_lookup_elem(&bh_rule_hits, &rule), packets, bytes);
+}
+
+/* --- events -------------------------------------------------------------------------------------- */
+
+/* A record with what both kinds have in common; sent + lost = seen, exactly. */
+__inline struct bh_event *bh_event_open(const struct bh_conv *c, __u8 type)
+{
+	struct bh_event *ev = bpf_ringbuf_reserve(&bh_events, sizeof(*ev), 0);
+
+	bh_stat_add(BH_STAT_EVENTS_SEEN);
+	if (!ev) {
+		bh_stat_add(BH_STAT_EVENTS_LOST);
+		return 0;
+	}
+	bh_stat_add(BH_STAT_EVENTS_SENT);
+	__builtin_memset(ev, 0, sizeof(*ev));
+	ev->time_ns = bpf_ktime_get_boot_ns();
+	ev->cgid = c->cgid;
+	ev->local_addr = c->local_addr;
+	ev->local_port = c->local_port;
+	ev->local = c->talk.me.seg;
+	ev->uid = c->talk.me.uid;
+	ev->ifindex = c->ifindex;
+	ev->pid = c->pid;
+	ev->type = type;
+	ev->hook = c->hook;
+	ev->proto = c->talk.proto;
+	return ev;
+}
+
+__inline void bh_event_session(const struct bh_run *run, const struct bh_conv *c,
+			       const struct bh_ruling *r, __u8 type)
+{
+	struct bh_event *ev = bh_event_open(c, type);
+	bool skipped = type == BH_EVENT_WOULD_DENY && r->would_rule;
+
+	if (!ev)
+		return;
+	ev->gen = run->gen;
+	ev->begin_ns = ev->time_ns;
+	ev->remote_addr = c->remote_addr;
+	ev->remote_port = c->remote_port;
+	ev->remote = c->talk.peer.seg;
+	ev->dir = c->talk.dir;
+	ev->rule = skipped ? r->would_rule : r->rule;
+	ev->reason = skipped ? BH_R_RULE_DENY : r->reason;
+	if (ev->proto == IPPROTO_ICMP || ev->proto == IPPROTO_ICMPV6) {
+		ev->icmp = c->talk.port;
+		ev->local_port = ev->remote_port = 0;
+	}
+	bpf_ringbuf_submit(ev, 0);
+}
+
+/* The application closed a session whose begin was told. */
+__subprog int bh_event_end(const struct bh_conv *c, const struct bh_session *s)
+{
+	struct bh_event *ev = bh_event_open(c, BH_EVENT_END);
+
+	if (!ev)
+		return 0;
+	ev->gen = s->gen;
+	ev->begin_ns = s->begin_ns;
+	ev->remote_addr = s->peer;
+	ev->remote_port = s->peer_port;
+	ev->remote = s->remote;
+	ev->dir = s->dir;
+	ev->rule = s->rule;
+	ev->reason = s->reason;
+	ev->packets[BH_IN] = s->packets[BH_IN];
+	ev->packets[BH_OUT] = s->packets[BH_OUT];
+	ev->bytes[BH_IN] = s->bytes[BH_IN];
+	ev->bytes[BH_OUT] = s->bytes[BH_OUT];
+	bpf_ringbuf_submit(ev, 0);
+	return 0;
+}
+
+/* --- the end ------------------------------------------------------------------------------------- */
+
+/**
+ * bh_verdict - what becomes of it
+ * @tell: enum bh_tell: how much of a pass is told
+ *
+ * Counts the reason and the rule, tells of denies, would-be denies and begun sessions.
+ * Return: 1 = pass, 0 = drop.
+ */
+__global int bh_verdict(const struct bh_run *run, const struct bh_conv *c,
+			const struct bh_ruling *r, int tell)
+{
+	__u32 packets;
+	__u8 type = 0;
+
+	if (!run || !c || !r)
+		return 0;
+	/* a call (connect, bind) has no packet: only its refusal counts */
+	packets = c->packets || r->pass ? c->packets : 1;
+	bh_count_reason(r->reason, packets, c->bytes);
+	bh_count_rule(r->rule, packets, c->bytes);
+	if (!r->pass)
+		type = BH_EVENT_DENY;
+	else if (tell >= BH_TELL_WOULD && (bh_ruling_is_deny(r) || r->would_rule))
+		type = BH_EVENT_WOULD_DENY;
+	else if (tell >= BH_TELL_BEGIN && bh_reason_class(r->reason) == BH_CLASS_PASS)
+		type = BH_EVENT_BEGIN;
+	if (type)
+		bh_event_session(run, c, r, type);
+	return !!r->pass;
+}
+
+/**
+ * bh_verdict_named - a reason that needs no policy, on the same way out
+ *
+ * Denies by name have a mode too, the local end's; what is malformed has none, and where the
+ * local end is not known the mode of `unassigned` speaks for the map.
+ */
+__global int bh_verdict_named(const struct bh_run *run, const struct bh_conv *c, int reason)
+{
+	struct bh_ruling r;
+
+	if (!run || !c)
+		return 0;
+	bh_ruling_set(&r, reason);
+	if (reason >= BH_R_DEFAULT_DENY && bh_seg_observes(run, c->talk.me.seg))
+		r.pass = r.observe = 1;
+	return bh_verdict(run, c, &r, BH_TELL_WOULD);
+}
+
+/* A packet of a session that was judged before. */
+__inline bool bh_verdict_hit(struct bh_session *s, enum bh_dir dir, __u32 packets, __u32 bytes)
+{
+	__sync_fetch_and_add(&s->packets[dir], packets);
+	__sync_fetch_and_add(&s->bytes[dir], bytes);
+	bh_count_reason(s->reason, packets, bytes);
+	bh_count_rule(s->rule, packets, bytes);
+	return s->pass;
+}
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cmd_check.c - is this a segment map, and would it fit? Needs no agent and no rights; where an
+ * agent answers, its host's view is added.
+ */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include "../../agent/policy/compile.h"
+#include "cli.h"
+#include "client.h"
+#include "mapfile.h"
+#include "text.h"
+
+/*
+ * Which users a host has is for its agent to say. Here each name is somebody, and each group
+ * has one member: that is the least they need, and nothing is called wrong that may be right.
+ */
+static int somebody(void *ctx, const char *user, __u32 *ret_uid)
+{
+	json_t *numbers = ctx, *known = json_object_get(numbers, user);
+
+	if (!known) {
+		known = json_integer(0x80000000 + (json_int_t)json_object_size(numbers));
+		if (json_object_set_new(numbers, user, known) < 0)
+			return -ENOENT;
+	}
+	*ret_uid = (__u32)json_integer_value(known);
+	return 0;
+}
+
+static int some_group(void *ctx, const char *group, __u32 **ret_uids, size_t *ret_n)
+{
+	_cleanup_free_ char *name = NULL;
+	_cleanup_free_ __u32 *uids = malloc(sizeof(*uids));
+	int r;
+
+	/* No user's name has a colon. */
+	if (!uids || asprintf(&name, "group:%s", group) < 0)
+		return -ENOMEM;
+	r = somebody(ctx, name, uids);
+	if (r < 0)
+		return r;
+	*ret_uids = TAKE_PTR(uids);
+	*ret_n = 1;
+	return 0;
+}
+
+/* Return: 0 with the numbers of table entries in @ret, or -errno (see @d). */
+static int compile(const struct bh_map *map, struct bh_diags *d, json_t **ret)
+{
+	_cleanup_(bh_numbers_freep) struct bh_numbers *numbers = bh_numbers_new();
+	_cleanup_(bh_compiled_freep) struct bh_compiled *c = NULL;
+	_cleanup_json_ json_t *names = json_object();
+	struct bh_users users = {names, somebody, some_group};
+	struct bh_instant now = {.wall_s = time(NULL)};
+	struct timespec boot;
+	int r;
+
+	if (!numbers)
+		return -ENOMEM;
+	(void)clock_gettime(CLOCK_BOOTTIME, &boot);
+	now.boot_ns = (__u64)boot.tv_sec * 1000000000u + (__u64)boot.tv_nsec;
+	r = bh_compile(map, numbers, &users, &bh_limits_default, now, d, &c);
+	if (r < 0)
+		return r;
+	*ret = json_pack("{s:I s:I s:I s:I s:I s:I s:I}", "policy", (json_int_t)c->policy.n,
+			 "addrs", (json_int_t)c->addrs.n, "prefixes", (json_int_t)c->prefixes.n,
+			 "names", (json_int_t)c->names.n, "globs", (json_int_t)c->globs.n, "users",
+			 (json_int_t)c->users.n, "rules", (json_int_t)c->n_info);
+	return *ret ? 0 : -ENOMEM;
+}
+
+/*
+ * What the agent here says. Return: 0 with its answer; -ENODATA if there is none to be had.
+ * That one is hung is worth a word, that none runs or may be asked is not.
+ */
+static int ask_host(struct bh_cli *cli, const struct bh_mapfile *f, json_t **ret)
+{
+	_cleanup_diags_ struct bh_diags ignored = {};
+	_cleanup_json_ json_t *args = bh_mapfile_args(f);
+	_cleanup_client_ struct bh_client c = {.fd = -1};
+	struct bh_wait wait = {.first_ms = 5000, .max_bytes = BH_CLIENT_MAX_ANSWER};
+	json_t *answer = NULL;
+	int r = args ? bh_client_open(&c, cli->control, &ignored) : -EINVAL;
+
+	if (r < 0 && r != -ETIMEDOUT)
+		return -ENODATA;
+	if (!r)
+		r = bh_client_send(&c, "check", args, &ignored);
+	if (!r)
+		r = bh_client_receive(&c, &wait, &ignored, &answer);
+	if (r < 0) {
+		bh_findings_print(cli, &ignored);
+		return -ENODATA;
+	}
+	/* Not allowed to ask is no answer about the map. */
+	if (!json_is_object(bh_json_at(answer, "data.entries")) &&
+	    !bh_json_u64(json_array_get(json_object_get(answer, "diags"), 0), "line")) {
+		json_decref(answer);
+		return -ENODATA;
+	}
+	*ret = answer;
+	return 0;
+}
+
+static void print_good(struct bh_cli *cli, const struct bh_mapfile *f, const struct bh_map *map,
+		       const json_t *entries, bool host)
+{
+	size_t failsafes = 0, counts[4];
+	static const char *const words[ARRAY_SIZE(counts)] = {"segment", "rule", "failsafe",
+							      "assert"};
+	_cleanup_free_ char *text = bh_json_text(entries);
+
+	for (size_t i = 0; i < map->n_rule; i++)
+		failsafes += map->rule[i].kind == BH_RULE_FAILSAFE;
+	counts[0] = map->n_segment - BH_SEG_N_RESERVED;
+	counts[1] = map->n_rule - failsafes;
+	counts[2] = failsafes;
+	counts[3] = map->n_assertion;
+	fprintf(cli->out, "%s%s: ok%s", bh_paint(cli, BH_GREEN), f->name, bh_paint(cli, BH_PLAIN));
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+		fprintf(cli->out, ", %zu %s%s", counts[i], words[i], counts[i] == 1 ? "" : "s");
+	fprintf(cli->out, "\ntable entries: %s%s\n", text ? text : "",
+		host ? "" : " (checked without an agent: every user is taken as known)");
+}
+
+/* @answer: what the host's agent says, and that goes before what was found here */
+static int finish_with_host(struct bh_cli *cli, const struct bh_mapfile *f,
+			    const struct bh_map *map, const json_t *answer)
+{
+	_cleanup_diags_ struct bh_diags d = {};
+	const json_t *entries = bh_json_at(answer, "data.entries");
+
+	bh_diags_from_json(json_object_get(answer, "diags"), &d);
+	if (d.n_errors)
+		return bh_finish(cli, BH_EXIT_FAILED, NULL, &d);
+	if (!cli->json)
+		print_good(cli, f, map, entries, true);
+	return bh_finish(cli, BH_EXIT_OK, json_pack("{s:O}", "entries", entries), &d);
+}
+
+static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
+{
+	_cleanup_diags_ struct bh_diags d = {};
+	_cleanup_(bh_map_freep) struct bh_map *map = NULL;
+	_cleanup_mapfile_ struct bh_mapfile f = {};
+	_cleanup_json_ json_t *entries = NULL, *answer = NULL;
+	int r, code = bh_mapfile_read(cli, argv[0], &f);
+
+	if (code != BH_EXIT_OK)
+		return code;
+	r = bh_map_parse(f.name, f.text, f.len, &d, &map);
+	if (!r)
+		r = compile(map, &d, &entries);
+	if (r == -ENOMEM)
+		return bh_fail(cli, BH_EXIT_FAILED, NULL, "out of memory");
+	if (r < 0)
+		return bh_finish(cli, BH_EXIT_FAILED, NULL, &d);
+	if (!cli->offline && !ask_host(cli, &f, &answer))
+		return finish_with_host(cli, &f, map, answer);
+	if (!cli->json)
+		print_good(cli, &f, map, entries, false);
+	return bh_finish(cli, BH_EXIT_OK, json_pack("{s:O}", "entries", entries), &d);
+}
+
+static const struct bh_opt opts[] = {
+	{"offline", NULL, "do not ask the agent of this host", BH_OPT_AT(offline), BH_OPT_FLAG, 0},
+};
+
+const struct bh_command bh_cmd_check = {
+	.name = "check",
+	.args = "FILE",
+	.summary = "is this a segment map, and does it fit",
+	.text = "Reads a segment map (- is stdin), shows every error in one pass, and counts the "
+		"table entries\nthat it needs. Changes nothing and needs neither rights nor an agent; "
+		"where one answers, the\nwarnings about its host are shown too.",
+	.opts = opts,
+	.n_opts = ARRAY_SIZE(opts),
+	.min_args = 1,
+	.max_args = 1,
+	.run = run,
+};

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mapfile.c - see mapfile.h. Called by check, diff and apply. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include "../../agent/policy/model.h"
+#include "mapfile.h"
+#include "text.h"
+
+static int read_all(int fd, struct bh_mapfile *f)
+{
+	size_t room = 65536;
+
+	for (;;) {
+		char *p = realloc(f->text, room);
+		ssize_t got;
+
+		if (!p)
+			return -ENOMEM;
+		f->text = p;
+		while (f->len < room - 1) {
+			got = read(fd, f->text + f->len, room - 1 - f->len);
+			if (got < 0 && errno == EINTR)
+				continue;
+			if (got < 0)
+				return -errno;
+			f->text[f->len + (size_t)got] = '\0';
+			if (!got)
+				return 0;
+			f->len += (size_t)got;
+		}
+		if (f->len > BH_MAP_MAX_BYTES)
+			return -EFBIG;
+		room *= 2;
+	}
+}
+
+int bh_mapfile_read(struct bh_cli *cli, const char *path, struct bh_mapfile *ret)
+{
+	bool is_stdin = !strcmp(path, "-");
+	_cleanup_close_ int fd =
+		is_stdin ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct bh_mapfile f = {.name = is_stdin ? "<stdin>" : path};
+	int r = fd < 0 ? -errno : read_all(fd, &f);
+
+	if (r < 0) {
+		bh_mapfile_clear(&f);
+		return bh_fail(cli, BH_EXIT_FAILED, NULL, "%s: %s", is_stdin ? "<stdin>" : path,
+			       r == -EFBIG ? "larger than 4 MiB, the most a segment map may have"
+					   : strerror(-r));
+	}
+	*ret = f;
+	return BH_EXIT_OK;
+}
+
+void bh_mapfile_clear(struct bh_mapfile *f)
+{
+	free(f->text);
+	*f = (struct bh_mapfile){};
+}
+
+json_t *bh_mapfile_args(const struct bh_mapfile *f)
+{
+	/* The agent keeps the name: it must mean the same from another directory. */
+	_cleanup_free_ char *path = realpath(f->name, NULL);
+
+	/* JSON may hold a NUL, but the agent takes none. */
+	if (memchr(f->text, '\0', f->len))
+		return NULL;
+	return json_pack("{s:s s:s%}", "file", path ? path : f->name, "text", f->text, f->len);
+}
+
+void bh_changes_print(const struct bh_cli *cli, const json_t *changes)
+{
+	static const struct {
+		const char *what, *sign;
+		enum bh_colour colour;
+	} signs[] = {
+		{"added", "+", BH_GREEN}, {"removed", "-", BH_RED}, {"changed", "~", BH_YELLOW}};
+	const json_t *c;
+	size_t i, wide = 0;
+
+	json_array_foreach(changes, i, c) wide =
+		MIN(MAX(wide, strlen(bh_json_str(c, "object"))), (size_t)32);
+	json_array_foreach(changes, i, c)
+	{
+		const char *sign = "?", *object = bh_json_str(c, "object");
+		const char *detail = bh_json_str(c, "detail");
+		enum bh_colour colour = BH_PLAIN;
+
+		for (size_t s = 0; s < ARRAY_SIZE(signs); s++)
+			if (!strcmp(bh_json_str(c, "what"), signs[s].what)) {
+				sign = signs[s].sign;
+				colour = signs[s].colour;
+			}
+		fprintf(cli->out, "%s%s %-*s%s%s%s\n", bh_paint(cli, colour), sign,
+			*detail ? (int)wide : 0, object, bh_paint(cli, BH_PLAIN),
+			*detail ? "  " : "", detail);
+	}
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mapfile.h - a segment map that was named on the command line. */
+#ifndef BH_MAPFILE_H
+#define BH_MAPFILE_H
+
+#include "cli.h"
+
+struct bh_mapfile {
+	const char *name; /* for messages */
+	char *text;
+	size_t len;
+};
+
+/*
+ * Reads @path, "-" = stdin, at most BH_MAP_MAX_BYTES. Says what is wrong.
+ * Return: BH_EXIT_OK or the exit code.
+ */
+int bh_mapfile_read(struct bh_cli *cli, const char *path, struct bh_mapfile *ret);
+void bh_mapfile_clear(struct bh_mapfile *f);
+
+/* {"file": absolute path, "text": ...} for apply, diff and check; NULL: not UTF-8. */
+json_t *bh_mapfile_args(const struct bh_mapfile *f);
+
+/* "+ rule web-db  from ..." a line each, of [{what,object,detail}]. */
+void bh_changes_print(const struct bh_cli *cli, const json_t *changes);
+
+#define _cleanup_mapfile_ _cleanup_(bh_mapfile_clear)
+
+#endif
