@@ -131,6 +131,14 @@ static int mark(const struct bh_agent *a, const struct bh_map *map, __u64 gen, s
 	return bh_marker_save(a->opts.state_dir, &m, d);
 }
 
+/* What a commit that goes no further has written. */
+static void unwrite(const struct bh_agent *a, const struct bh_map *map)
+{
+	bh_state_undo(a->opts.state_dir);
+	if (bh_map_enforces(map))
+		bh_marker_undo(a->opts.state_dir);
+}
+
 static int write_down(struct bh_agent *a, const struct bh_live *l, __u64 gen, struct bh_diags *d)
 {
 	bool detached = a->detached;
@@ -171,7 +179,7 @@ int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, 
 		return r;
 	r = bh_kern_publish(a->kern);
 	if (r < 0) {
-		bh_state_undo(a->opts.state_dir);
+		unwrite(a, l->map);
 		(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "can't publish: %s", strerror(-r));
 		return r;
 	}

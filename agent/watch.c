@@ -72,7 +72,7 @@ static void watch_users(struct bh_agent *a, bool now)
 	bh_log_diags(&d);
 	snprintf(a->users_trouble, sizeof(a->users_trouble),
 		 "users or groups changed and the map can't be compiled with them: %s",
-		 d.n ? d.list[0].text : strerror(-r));
+		 d.n ? d.list[d.n - 1].text : strerror(-r));
 	bh_error("%s; what was enforced stays", a->users_trouble);
 }
 

@@ -16,7 +16,6 @@
 struct bh_run {
 	__u64 gen;
 	__u64 now_ns;
-	__u64 root_cgid;
 	__u64 netns; /* the agent's */
 	__u32 flags; /* enum bh_ctl_flags */
 	__u32 side;
@@ -31,7 +30,6 @@ __inline bool bh_run_begin(struct bh_run *ret)
 		return false;
 	ret->gen = bh_ctl_gen(ctl);
 	ret->now_ns = 0;
-	ret->root_cgid = ctl->root_cgid;
 	ret->netns = ctl->netns;
 	ret->flags = ctl->flags;
 	ret->side = BH_SIDE(ret->gen);
@@ -110,14 +108,15 @@ __inline void bh_who_by_user(const struct bh_cg_side *cg, __u32 side, struct bh_
  */
 __global int bh_who_of_cgroup(const struct bh_run *run, __u64 cgid, __u32 uid, struct bh_who *ret)
 {
-	const struct bh_cgroup *cg;
+	const struct bh_ctl *ctl = bh_ctl_get();
 	const struct bh_cg_side *side;
+	const struct bh_cgroup *cg;
 
-	if (!run || !ret)
+	if (!ctl || !run || !ret)
 		return BH_R_NO_TABLE;
 	bh_who_is(ret, BH_ID_HOST);
 	ret->uid = uid;
-	if (cgid == run->root_cgid)
+	if (cgid == ctl->root_cgid)
 		return BH_CONTINUE;
 	cg = bpf_map_lookup_elem(&bh_cgroups, &cgid);
 	if (!cg) {
@@ -163,11 +162,11 @@ __global int bh_who_of_addr(const struct bh_run *run, const struct bh_addr *addr
 	/* The same link-local address may stand on two NICs: it says nothing. */
 	if (bh_addr_is_linklocal(addr))
 		return BH_CONTINUE;
-	val = bpf_map_lookup_elem(exact, addr);
-	if (!val) {
-		__builtin_memcpy(key.addr, addr, sizeof(key.addr));
+	/* from the stack: Linux 6.1 takes no other memory for a key */
+	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
+	val = bpf_map_lookup_elem(exact, key.addr);
+	if (!val)
 		val = bpf_map_lookup_elem(prefixes, &key);
-	}
 	if (val && (val->identity != BH_ID_WORLD || otherwise == BH_ID_WORLD)) {
 		ret->seg = val->identity;
 		/* a failsafe's prefix has a class of its own also where it is in no segment */

@@ -58,8 +58,7 @@ __inline void bh_name_read(struct bh_child *c, const char *name)
 		c->len = n - 1;
 }
 
-/* A global function: the verifier goes through it once, and not once for each that calls it. */
-__weak __noinline int bh_name_ends(const struct bh_child *c, const struct bh_suffix *suffix)
+__global int bh_name_ends(const struct bh_child *c, const struct bh_suffix *suffix)
 {
 	__u32 len, at;
 
@@ -105,7 +104,7 @@ __inline bool bh_glob_fits(const struct bh_child *c, const struct bh_glob_val *v
  * The trie gives the longest prefix; where the suffixes that go with it don't fit, a shorter
  * prefix may have one that does ("a*c" for "abc", beside "ab*x").
  */
-static __noinline const struct bh_name_val *bh_glob_find(void *globs, struct bh_child *c,
+__subprog const struct bh_name_val *bh_glob_find(void *globs, struct bh_child *c,
 							 __u32 node)
 {
 	__u32 chars = c->len;
@@ -163,7 +162,7 @@ __inline void bh_side_lay(struct bh_cg_side *to, const struct bh_name_val *val, 
 _Static_assert(BH_USER_DEPTH == 3, "bh_side_lay() moves three");
 
 /* What the agent's root means to those below it (in the root itself everybody is `host`). */
-__weak __noinline int bh_side_of_root(struct bh_cg_side *to, struct bh_child *c, __u32 side)
+__global int bh_side_of_root(struct bh_cg_side *to, struct bh_child *c, __u32 side)
 {
 	void *names = bpf_map_lookup_elem(&bh_names, &side);
 
@@ -182,7 +181,7 @@ __weak __noinline int bh_side_of_root(struct bh_cg_side *to, struct bh_child *c,
  * @up:   what its parent means there
  * @side: 0 or 1
  */
-__weak __noinline int bh_side_of(struct bh_cg_side *to, const struct bh_cg_side *up,
+__global int bh_side_of(struct bh_cg_side *to, const struct bh_cg_side *up,
 				 struct bh_child *c, __u32 side)
 {
 	void *names = bpf_map_lookup_elem(&bh_names, &side);

@@ -37,16 +37,17 @@ __inline void bh_count_rule(__u32 rule, __u32 packets, __u32 bytes)
 
 /* --- events -------------------------------------------------------------------------------------- */
 
-/* A record with what both kinds have in common; sent + lost = seen, exactly. */
-__inline struct bh_event *bh_event_open(const struct bh_conv *c, __u8 type)
+/* sent + lost = seen, exactly */
+__inline void bh_event_lost(void)
 {
-	struct bh_event *ev = bpf_ringbuf_reserve(&bh_events, sizeof(*ev), 0);
-
 	bh_stat_add(BH_STAT_EVENTS_SEEN);
-	if (!ev) {
-		bh_stat_add(BH_STAT_EVENTS_LOST);
-		return 0;
-	}
+	bh_stat_add(BH_STAT_EVENTS_LOST);
+}
+
+/* What both kinds of record have in common. */
+__inline void bh_event_begin(struct bh_event *ev, const struct bh_conv *c, __u8 type)
+{
+	bh_stat_add(BH_STAT_EVENTS_SEEN);
 	bh_stat_add(BH_STAT_EVENTS_SENT);
 	__builtin_memset(ev, 0, sizeof(*ev));
 	ev->time_ns = bpf_ktime_get_boot_ns();
@@ -60,17 +61,19 @@ __inline struct bh_event *bh_event_open(const struct bh_conv *c, __u8 type)
 	ev->type = type;
 	ev->hook = c->hook;
 	ev->proto = c->talk.proto;
-	return ev;
 }
 
 __inline void bh_event_session(const struct bh_run *run, const struct bh_conv *c,
 			       const struct bh_ruling *r, __u8 type)
 {
-	struct bh_event *ev = bh_event_open(c, type);
+	struct bh_event *ev = bpf_ringbuf_reserve(&bh_events, sizeof(*ev), 0);
 	bool skipped = type == BH_EVENT_WOULD_DENY && r->would_rule;
 
-	if (!ev)
+	if (!ev) {
+		bh_event_lost();
 		return;
+	}
+	bh_event_begin(ev, c, type);
 	ev->gen = run->gen;
 	ev->begin_ns = ev->time_ns;
 	ev->remote_addr = c->remote_addr;
@@ -89,10 +92,13 @@ __inline void bh_event_session(const struct bh_run *run, const struct bh_conv *c
 /* The application closed a session whose begin was told. */
 __subprog int bh_event_end(const struct bh_conv *c, const struct bh_session *s)
 {
-	struct bh_event *ev = bh_event_open(c, BH_EVENT_END);
+	struct bh_event *ev = bpf_ringbuf_reserve(&bh_events, sizeof(*ev), 0);
 
-	if (!ev)
+	if (!ev) {
+		bh_event_lost();
 		return 0;
+	}
+	bh_event_begin(ev, c, BH_EVENT_END);
 	ev->gen = s->gen;
 	ev->begin_ns = s->begin_ns;
 	ev->remote_addr = s->peer;

@@ -20,8 +20,6 @@
 #include "kernel.h"
 #include "match.h"
 
-char _license[] SEC("license") = "Dual BSD/GPL";
-
 #define BH_CSS_ONLINE (1 << 1) /* include/linux/cgroup-defs.h; off: the directory is gone */
 
 #define BH_BOTH_SIDES 3
@@ -30,18 +28,18 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 /* --- what the kernel says ------------------------------------------------------------------------ */
 
 /* Version 1 hierarchies have the same tracepoints, and cgroup ids of their own that collide. */
-static __always_inline bool cg_is_v2(const struct cgroup *cg)
+__inline bool cg_is_v2(const struct cgroup *cg)
 {
 	return BPF_CORE_READ(cg, root, hierarchy_id) == 0;
 }
 
-static __always_inline __u64 cg_id(const struct cgroup *cg)
+__inline __u64 cg_id(const struct cgroup *cg)
 {
 	return BPF_CORE_READ(cg, kn, id);
 }
 
 /* Asked anew each time: a subtree is delegated by chown after mkdir. */
-static __always_inline bool cg_is_roots(const struct cgroup *cg)
+__inline bool cg_is_roots(const struct cgroup *cg)
 {
 	const struct kernfs_iattrs *iattr = BPF_CORE_READ(cg, kn, iattr);
 
@@ -50,7 +48,7 @@ static __always_inline bool cg_is_roots(const struct cgroup *cg)
 
 /* --- one entry ----------------------------------------------------------------------------------- */
 
-static __always_inline bool side_is(const struct bh_cg_side *a, const struct bh_cg_side *b)
+__inline bool side_is(const struct bh_cg_side *a, const struct bh_cg_side *b)
 {
 	const __u64 *x = (const void *)a, *y = (const void *)b;
 
@@ -64,7 +62,7 @@ static __always_inline bool side_is(const struct bh_cg_side *a, const struct bh_
  * In place: an update by the map would free the element, and a reader might find another
  * cgroup in it. Who reads in the middle finds a workload in no segment, never a mixture.
  */
-static __always_inline void side_write(struct bh_cg_side *to, const struct bh_cg_side *from)
+__inline void side_write(struct bh_cg_side *to, const struct bh_cg_side *from)
 {
 	volatile struct bh_cg_side *v = to;
 
@@ -85,7 +83,7 @@ static __always_inline void side_write(struct bh_cg_side *to, const struct bh_cg
 	v->n_users = from->n_users;
 }
 
-static __always_inline void no_room(void)
+__inline void no_room(void)
 {
 	struct bh_ctl *ctl = bh_ctl_get();
 
@@ -103,7 +101,7 @@ static struct {
 	struct bh_cgroup made;
 } work;
 
-static __always_inline void make_root(void)
+__inline void make_root(void)
 {
 	work.made.flags = BH_CG_SLICES;
 	bh_side_of_root(&work.made.side[0], &work.child, 0);
@@ -111,7 +109,7 @@ static __always_inline void make_root(void)
 }
 
 /* False: @cg is not below the root, or its parent found no room. */
-static __always_inline bool make_child(const struct cgroup *cg)
+__inline bool make_child(const struct cgroup *cg)
 {
 	const struct cgroup *parent = BPF_CORE_READ(cg, self.parent, cgroup);
 	__u64 parent_id = parent ? cg_id(parent) : 0;
@@ -138,7 +136,7 @@ static __always_inline bool make_child(const struct cgroup *cg)
  * @root:  id of the agent's root
  * @sides: bit n: side n of an entry that exists; a new entry gets both
  */
-static __noinline int entry_write(const struct cgroup *cg, __u64 root, __u32 sides)
+__subprog int entry_write(const struct cgroup *cg, __u64 root, __u32 sides)
 {
 	__u64 id = cg_id(cg);
 	struct bh_cgroup *entry;
@@ -208,7 +206,7 @@ struct dead_walk {
 	__u32 down; /* go on with the children of @at, else beside it */
 };
 
-static __always_inline const struct cgroup *next_of(const struct list_head *head,
+__inline const struct cgroup *next_of(const struct list_head *head,
 						    const struct list_head *end)
 {
 	const char *next = (const void *)BPF_CORE_READ(head, next);
@@ -265,3 +263,5 @@ int bh_cg_walk(struct bpf_iter__cgroup *ctx)
 	bpf_loop(BH_DEAD_MAX, dead_step, &dead, 0);
 	return 0;
 }
+
+char _license[] __weak SEC("license") = "Dual BSD/GPL";

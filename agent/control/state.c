@@ -19,6 +19,42 @@ static int path_of(const char *dir, const char *name, char **ret)
 	return 0;
 }
 
+static int save(const char *dir, const struct bh_seal *seal, const json_t *body, struct bh_diags *d)
+{
+	_cleanup_free_ char *path = NULL, *old = NULL;
+	int r = path_of(dir, seal->kind, &path);
+
+	if (r == 0 && asprintf(&old, "%s.old", path) < 0) {
+		old = NULL;
+		r = -ENOMEM;
+	}
+	return r ? r : bh_seal_write(path, seal, body, old, d);
+}
+
+static void undo(const char *dir, const struct bh_seal *seal)
+{
+	_cleanup_free_ char *path = NULL, *old = NULL;
+
+	if (path_of(dir, seal->kind, &path) < 0 || asprintf(&old, "%s.old", path) < 0) {
+		old = NULL;
+		return;
+	}
+	/* none before it: then this one was the first */
+	if (rename(old, path) < 0)
+		(void)unlink(path);
+	(void)bh_dir_sync_of(path);
+}
+
+void bh_state_undo(const char *dir)
+{
+	undo(dir, &state_seal);
+}
+
+void bh_marker_undo(const char *dir)
+{
+	undo(dir, &marker_seal);
+}
+
 /* --- JSON ---------------------------------------------------------------------------------- */
 
 static json_t *u64_json(__u64 v)
@@ -142,27 +178,10 @@ static int state_body(const struct bh_state *s, json_t *body)
 
 int bh_state_save(const char *dir, const struct bh_state *s, struct bh_diags *d)
 {
-	_cleanup_free_ char *path = NULL, *old = NULL;
 	json_auto_t *body = json_object();
-	int r = body ? path_of(dir, "state", &path) : -ENOMEM;
+	int r = body ? state_body(s, body) : -ENOMEM;
 
-	if (r == 0)
-		r = path_of(dir, "state.old", &old);
-	if (r == 0)
-		r = state_body(s, body);
-	return r ? r : bh_seal_write(path, &state_seal, body, old, d);
-}
-
-void bh_state_undo(const char *dir)
-{
-	_cleanup_free_ char *path = NULL, *old = NULL;
-
-	if (path_of(dir, "state", &path) < 0 || path_of(dir, "state.old", &old) < 0)
-		return;
-	/* none before it: then this one was the first */
-	if (rename(old, path) < 0)
-		(void)unlink(path);
-	(void)bh_dir_sync_of(path);
+	return r ? r : save(dir, &state_seal, body, d);
 }
 
 static int state_of(const json_t *body, struct bh_state *s)
@@ -233,17 +252,14 @@ void bh_marker_clear(struct bh_marker *m)
 
 int bh_marker_save(const char *dir, const struct bh_marker *m, struct bh_diags *d)
 {
-	_cleanup_free_ char *path = NULL;
 	json_auto_t *body = json_object();
-	int r = body ? path_of(dir, "enforced", &path) : -ENOMEM;
+	int r = body ? put(body, "generation", u64_json(m->generation)) : -ENOMEM;
 
-	if (r == 0)
-		r = put(body, "generation", u64_json(m->generation));
 	if (r == 0)
 		r = put(body, "emergency", u64_json(m->emergency));
 	if (r == 0)
 		r = put(body, "failsafes", json_string(m->failsafes));
-	return r ? r : bh_seal_write(path, &marker_seal, body, NULL, d);
+	return r ? r : save(dir, &marker_seal, body, d);
 }
 
 int bh_marker_load(const char *dir, struct bh_diags *d, struct bh_marker *ret)

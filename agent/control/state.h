@@ -3,7 +3,7 @@
  * state.h - what the agent keeps over a reboot, in <state-dir>:
  *
  *	state      the last good map, where it came from, the numbers, the mode cap
- *	state.old  the one before it
+ *	*.old      the one before it
  *	enforced   the marker: this host has enforced, up to that generation, and the
  *	           failsafes that hold when no map can be read. Never older than state.
  *
@@ -36,8 +36,9 @@ void bh_state_clear(struct bh_state *s);
 
 /* Return: 0 or -errno (see @d); on error the old state is still there. */
 int bh_state_save(const char *dir, const struct bh_state *s, struct bh_diags *d);
-/* The save before the last one is the state again. For a commit that went no further. */
+/* What was there before the last save is there again: for a commit that went no further. */
 void bh_state_undo(const char *dir);
+void bh_marker_undo(const char *dir);
 
 /**
  * bh_state_load - what was saved

@@ -402,11 +402,18 @@ int bh_nic_adopt(struct bh_kern *k, const char *sub, const char *pin)
 	return 0;
 }
 
+static bool has_any(const struct bh_nic *nic)
+{
+	for (int i = 0; i < BH_NIC_LINKS; i++)
+		if (nic->link[i] >= 0)
+			return true;
+	return nic->clsact[BH_IN] || nic->clsact[BH_OUT];
+}
+
 int bh_nic_refresh(struct bh_kern *k, struct bh_diags *d)
 {
 	for (size_t i = k->n_nic; i-- > 0;) {
 		struct bh_nic *nic = &k->nic[i];
-		bool left = false;
 
 		for (int j = 0; j < BH_NIC_LINKS; j++) {
 			int r = link_alive(nic, j) ? bh_nic_link_set(k, nic, j, 0) : 0;
@@ -416,7 +423,6 @@ int bh_nic_refresh(struct bh_kern *k, struct bh_diags *d)
 						  nic->name, strerror(-r));
 			if (!link_alive(nic, j))
 				bh_nic_link_drop(k, nic, j);
-			left |= nic->link[j] >= 0;
 		}
 		for (int dir = BH_IN; dir <= BH_OUT; dir++) {
 			int r = nic->clsact[dir] ? bh_tc_attach(k, nic, dir) : 0;
@@ -427,9 +433,9 @@ int bh_nic_refresh(struct bh_kern *k, struct bh_diags *d)
 						  nic->name, strerror(-r));
 			if (r < 0)
 				bh_tc_detach(k, nic, dir);
-			left |= nic->clsact[dir];
 		}
-		if (!left)
+		/* only now: a filter may have become a link */
+		if (!has_any(nic))
 			forget_nic(k, nic);
 	}
 	return 0;

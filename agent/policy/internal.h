@@ -11,7 +11,7 @@
 
 /* --- findings (report.c) ------------------------------------------------------------------- */
 
-#define BH_HELP_MAX 512
+#define BH_HELP_MAX 768
 /* For printf: words of a file may be 4096 bytes long. */
 #define BH_WORD "%.80s"
 
@@ -113,9 +113,9 @@ struct bh_keys {
 	size_t n;
 };
 
-extern const struct bh_keys bh_keys_map, bh_keys_default, bh_keys_segment, bh_keys_reserved,
-	bh_keys_match, bh_keys_allow, bh_keys_deny, bh_keys_require, bh_keys_jit, bh_keys_failsafe,
-	bh_keys_assert, bh_keys_selector, bh_keys_cidrs;
+extern const struct bh_keys bh_keys_map, bh_keys_map_default, bh_keys_default, bh_keys_segment,
+	bh_keys_reserved, bh_keys_match, bh_keys_allow, bh_keys_deny, bh_keys_require, bh_keys_jit,
+	bh_keys_failsafe, bh_keys_assert, bh_keys_selector, bh_keys_cidrs;
 
 /* Every key of map @y to its function; unknown and missing ones are errors. */
 void bh_parse_keys(struct bh_parse *p, const struct bh_yaml *y, const struct bh_keys *keys,
@@ -144,7 +144,8 @@ char *bh_want_id(struct bh_parse *p, const struct bh_yaml *y);
 /* "a value or a list of values": the first element, and how many. */
 const struct bh_yaml *bh_each(const struct bh_yaml *y, size_t *ret_n);
 
-void bh_parse_default(struct bh_parse *p, void *tri2, const struct bh_yaml *y);
+void bh_parse_default(struct bh_parse *p, enum bh_tri ret[2], const struct bh_keys *keys,
+		      const struct bh_yaml *y);
 void bh_parse_description(struct bh_parse *p, char **ret, const struct bh_yaml *y);
 
 /* --- subjects ------------------------------------------------------------------------------- */

@@ -82,10 +82,10 @@ static void unknown_key(struct bh_parse *p, const struct bh_yaml *y, const struc
 }
 
 /* Was @name complained about already, as an unknown key that is much like it? */
-static bool is_misspelt(const struct bh_yaml *y, const char *name)
+static bool is_misspelt(const struct bh_yaml *y, const struct bh_keys *keys, const char *name)
 {
 	for (const struct bh_yaml *k = y->child; k; k = k->next->next)
-		if (k->kind == BH_YAML_BAD || bh_nearest(k->s, &name, 1))
+		if (k->kind == BH_YAML_BAD || (!key_find(keys, k->s) && bh_nearest(k->s, &name, 1)))
 			return true;
 	return false;
 }
@@ -106,7 +106,8 @@ void bh_parse_keys(struct bh_parse *p, const struct bh_yaml *y, const struct bh_
 		}
 	}
 	for (size_t i = 0; i < keys->n; i++)
-		if (keys->v[i].required && !(seen & 1u << i) && !is_misspelt(y, keys->v[i].name))
+		if (keys->v[i].required && !(seen & 1u << i) &&
+		    !is_misspelt(y, keys, keys->v[i].name))
 			bh_parse_error(p, y, NULL, "%s needs `%s`", keys->what, keys->v[i].name);
 }
 
@@ -297,10 +298,19 @@ static const struct bh_key default_keys[] = {
 };
 const struct bh_keys bh_keys_default = {"`default`", default_keys, ARRAY_SIZE(default_keys)};
 
-void bh_parse_default(struct bh_parse *p, void *tri2, const struct bh_yaml *y)
+/* The map's own says both: nobody should have to know what is left out. */
+static const struct bh_key map_default_keys[] = {
+	{"ingress", default_ingress, true},
+	{"egress", default_egress, true},
+};
+const struct bh_keys bh_keys_map_default = {"`default`", map_default_keys,
+					    ARRAY_SIZE(map_default_keys)};
+
+void bh_parse_default(struct bh_parse *p, enum bh_tri ret[2], const struct bh_keys *keys,
+		      const struct bh_yaml *y)
 {
 	if (bh_want_map(p, y, "{ ingress: deny, egress: deny }"))
-		bh_parse_keys(p, y, &bh_keys_default, tri2);
+		bh_parse_keys(p, y, keys, ret);
 }
 
 /* --- the top of the map --------------------------------------------------------------------- */
@@ -324,18 +334,9 @@ static void map_mode(struct bh_parse *p, void *obj, const struct bh_yaml *y)
 	((struct bh_map *)obj)->mode = bh_want_mode(p, y);
 }
 
-/* The map's own must say both directions: nobody should have to know what is left out. */
 static void map_default(struct bh_parse *p, void *obj, const struct bh_yaml *y)
 {
-	static const char *const name[] = {[BH_IN] = "ingress", [BH_OUT] = "egress"};
-	struct bh_map *map = obj;
-	size_t errors = p->d->n_errors;
-
-	bh_parse_default(p, map->def, y);
-	for (int dir = BH_IN; dir <= BH_OUT && errors == p->d->n_errors; dir++)
-		if (map->def[dir] == BH_UNSET)
-			bh_parse_error(p, y, "write { ingress: deny, egress: deny }",
-				       "`default` needs `%s`", name[dir]);
+	bh_parse_default(p, ((struct bh_map *)obj)->def, &bh_keys_map_default, y);
 }
 
 static void map_forward(struct bh_parse *p, void *obj, const struct bh_yaml *y)

@@ -20,7 +20,7 @@ static void segment_labels(struct bh_parse *p, void *obj, const struct bh_yaml *
 
 static void segment_default(struct bh_parse *p, void *obj, const struct bh_yaml *y)
 {
-	bh_parse_default(p, ((struct bh_segment *)obj)->def, y);
+	bh_parse_default(p, ((struct bh_segment *)obj)->def, &bh_keys_default, y);
 }
 
 static void segment_mode(struct bh_parse *p, void *obj, const struct bh_yaml *y)

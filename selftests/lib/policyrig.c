@@ -37,12 +37,12 @@ static int group(_unused_ void *ctx, const char *name, __u32 **ret_uids, size_t 
 	return 0;
 }
 
-const struct bh_users rig_users = {NULL, uid_of, group};
-const struct bh_instant rig_now = {.wall_s = 1767225600, .boot_ns = 1000000000000};
+const struct bh_users pol_users = {NULL, uid_of, group};
+const struct bh_instant pol_now = {.wall_s = 1767225600, .boot_ns = 1000000000000};
 
 /* --- maps ------------------------------------------------------------------------------------- */
 
-char *rig_text(const char *body)
+char *pol_text(const char *body)
 {
 	char *text;
 
@@ -53,42 +53,42 @@ char *rig_text(const char *body)
 	return text;
 }
 
-int rig_try(const char *body, const struct bh_limits *limits, struct rig *ret)
+int pol_try(const char *body, const struct bh_limits *limits, struct pol *ret)
 {
-	_cleanup_free_ char *text = rig_text(body);
+	_cleanup_free_ char *text = pol_text(body);
 	int r;
 
-	*ret = (struct rig){.numbers = bh_numbers_new()};
+	*ret = (struct pol){.numbers = bh_numbers_new()};
 	assert_non_null(ret->numbers);
 	r = bh_map_parse("test.yaml", text, strlen(text), &ret->d, &ret->map);
 	if (r < 0)
 		return r;
-	return bh_compile(ret->map, ret->numbers, &rig_users, limits, rig_now, &ret->d, &ret->out);
+	return bh_compile(ret->map, ret->numbers, &pol_users, limits, pol_now, &ret->d, &ret->out);
 }
 
-struct rig rig_made_with(const char *body, const struct bh_numbers *numbers,
+struct pol pol_made_with(const char *body, const struct bh_numbers *numbers,
 			 const struct bh_limits *limits)
 {
-	_cleanup_free_ char *text = rig_text(body);
-	struct rig r = {.numbers = numbers ? bh_numbers_copy(numbers) : bh_numbers_new()};
+	_cleanup_free_ char *text = pol_text(body);
+	struct pol r = {.numbers = numbers ? bh_numbers_copy(numbers) : bh_numbers_new()};
 	int error;
 
 	assert_non_null(r.numbers);
 	error = bh_map_parse("test.yaml", text, strlen(text), &r.d, &r.map);
 	if (error == 0)
-		error = bh_compile(r.map, r.numbers, &rig_users, limits, rig_now, &r.d, &r.out);
+		error = bh_compile(r.map, r.numbers, &pol_users, limits, pol_now, &r.d, &r.out);
 	if (error < 0)
 		bh_diags_print(&r.d, stdout, false);
 	assert_int_equal(error, 0);
 	return r;
 }
 
-struct rig rig_made(const char *body)
+struct pol pol_made(const char *body)
 {
-	return rig_made_with(body, NULL, &bh_limits_default);
+	return pol_made_with(body, NULL, &bh_limits_default);
 }
 
-void rig_clear(struct rig *r)
+void pol_clear(struct pol *r)
 {
 	bh_compiled_free(r->out);
 	bh_numbers_free(r->numbers);
@@ -96,7 +96,7 @@ void rig_clear(struct rig *r)
 	bh_diags_clear(&r->d);
 }
 
-bool rig_has_said(const struct rig *r, const char *part)
+bool pol_has_said(const struct pol *r, const char *part)
 {
 	for (size_t i = 0; i < r->d.n; i++)
 		if (strstr(r->d.list[i].text, part) ||
@@ -106,7 +106,7 @@ bool rig_has_said(const struct rig *r, const char *part)
 	return false;
 }
 
-__u32 rig_identity(const struct rig *r, const char *segment)
+__u32 pol_identity(const struct pol *r, const char *segment)
 {
 	for (size_t i = 0; i < r->map->n_segment; i++)
 		if (!strcmp(r->map->segment[i].name, segment))
@@ -115,7 +115,7 @@ __u32 rig_identity(const struct rig *r, const char *segment)
 	return 0;
 }
 
-__u32 rig_rule(const struct rig *r, const char *id)
+__u32 pol_rule(const struct pol *r, const char *id)
 {
 	for (size_t i = 0; i < r->out->n_info; i++)
 		if (!strcmp(r->out->info[i].id, id))
@@ -126,7 +126,7 @@ __u32 rig_rule(const struct rig *r, const char *id)
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
-struct bh_addr rig_addr(const char *text)
+struct bh_addr pol_addr(const char *text)
 {
 	struct bh_addr a = {{[10] = 0xff, [11] = 0xff}};
 
@@ -143,7 +143,7 @@ static bool prefix_has(const struct bh_prefix_key *key, const struct bh_addr *ad
 	return true;
 }
 
-struct bh_addr_val rig_who(const struct bh_compiled *c, const struct bh_addr *addr)
+struct bh_addr_val pol_who(const struct bh_compiled *c, const struct bh_addr *addr)
 {
 	struct bh_addr_val best = {BH_ID_WORLD, BH_ID_WORLD};
 	int longest = -1;
@@ -199,8 +199,8 @@ static bool is_closed(const struct bh_compiled *c, const struct bh_pol_val *val,
 	return row->flags || (row->until_ns && now_ns >= row->until_ns);
 }
 
-static bool decides(const struct bh_compiled *c, const struct rig_ask *ask, int kind,
-		    const struct bh_pol_val *val, struct rig_ruling *r)
+static bool decides(const struct bh_compiled *c, const struct pol_ask *ask, int kind,
+		    const struct bh_pol_val *val, struct pol_ruling *r)
 {
 	if (kind == BH_KIND_FAILSAFE)
 		return !(val->flags & BH_POL_WIRE && ask->peer_local) &&
@@ -219,9 +219,9 @@ static bool decides(const struct bh_compiled *c, const struct rig_ask *ask, int 
 	return true;
 }
 
-struct rig_ruling rig_judge(const struct bh_compiled *c, const struct rig_ask *ask)
+struct pol_ruling pol_judge(const struct bh_compiled *c, const struct pol_ask *ask)
 {
-	struct rig_ruling r = {.kind = BH_KIND_MAX};
+	struct pol_ruling r = {.kind = BH_KIND_MAX};
 
 	for (__u32 i = 0; i < c->side.n_shapes[ask->dir]; i++) {
 		const struct bh_shape *s = &c->side.shape[ask->dir][i];
@@ -335,7 +335,7 @@ static bool is_slice(const char *name)
 	return len > 6 && !strcmp(name + len - 6, ".slice");
 }
 
-struct rig_cgroup rig_whois(const struct bh_compiled *c, const char *path, __u32 uid)
+struct pol_cgroup pol_whois(const struct bh_compiled *c, const char *path, __u32 uid)
 {
 	_cleanup_free_ char *copy = strdup(path);
 	struct meaning m = {.seg = 0};
@@ -359,5 +359,5 @@ struct rig_cgroup rig_whois(const struct bh_compiled *c, const char *path, __u32
 			lay(&m, exact_find(c, node, name));
 		slices &= is_slice(name);
 	}
-	return (struct rig_cgroup){.seg = by_user(c, &m, uid), .unit_bits = m.unit_bits};
+	return (struct pol_cgroup){.seg = by_user(c, &m, uid), .unit_bits = m.unit_bits};
 }

@@ -16,7 +16,7 @@
 #include "../../agent/policy/diff.h"
 
 /* A map and what became of it. */
-struct rig {
+struct pol {
 	struct bh_map *map;
 	struct bh_numbers *numbers;
 	struct bh_compiled *out;
@@ -24,34 +24,34 @@ struct rig {
 };
 
 /* Users of the tests: alice 1000, bob 1001, carol 1002; groups ops {alice, bob}, all, empty. */
-extern const struct bh_users rig_users;
-extern const struct bh_instant rig_now; /* 2026-01-01T00:00:00Z is boot time 1000 s */
+extern const struct bh_users pol_users;
+extern const struct bh_instant pol_now; /* 2026-01-01T00:00:00Z is boot time 1000 s */
 
 /* "version: 1 ... segments:" with @body behind it: what every map has to say. */
-char *rig_text(const char *body);
+char *pol_text(const char *body);
 
 /* Parses and compiles; the test fails with the findings unless both went well. */
-struct rig rig_made(const char *body);
-struct rig rig_made_with(const char *body, const struct bh_numbers *numbers,
+struct pol pol_made(const char *body);
+struct pol pol_made_with(const char *body, const struct bh_numbers *numbers,
 			 const struct bh_limits *limits);
 /* Parses and compiles; out is NULL unless both went well. Return: what the compiler said. */
-int rig_try(const char *body, const struct bh_limits *limits, struct rig *ret);
-void rig_clear(struct rig *r);
-#define _cleanup_rig_ _cleanup_(rig_clear)
+int pol_try(const char *body, const struct bh_limits *limits, struct pol *ret);
+void pol_clear(struct pol *r);
+#define _cleanup_pol_ _cleanup_(pol_clear)
 
 /* Whether a finding has @part in its text or help. */
-bool rig_has_said(const struct rig *r, const char *part);
+bool pol_has_said(const struct pol *r, const char *part);
 
-__u32 rig_identity(const struct rig *r, const char *segment);
-__u32 rig_rule(const struct rig *r, const char *id);
+__u32 pol_identity(const struct pol *r, const char *segment);
+__u32 pol_rule(const struct pol *r, const char *id);
 
 /* "10.0.0.1" or "2001:db8::1" */
-struct bh_addr rig_addr(const char *text);
+struct bh_addr pol_addr(const char *text);
 /* What the datapath finds for an address. */
-struct bh_addr_val rig_who(const struct bh_compiled *c, const struct bh_addr *addr);
+struct bh_addr_val pol_who(const struct bh_compiled *c, const struct bh_addr *addr);
 
 /* One half of a conversation, as struct bh_ask has it. */
-struct rig_ask {
+struct pol_ask {
 	__u32 local, remote; /* identity; class */
 	__u32 unit_bits;
 	__u64 now_ns;
@@ -60,21 +60,21 @@ struct rig_ask {
 	bool peer_local;
 };
 
-struct rig_ruling {
+struct pol_ruling {
 	int kind; /* enum bh_kind; BH_KIND_MAX: nothing decides, the default does */
 	__u32 rule, would_rule, closed_rule;
 	bool report;
 };
 
-struct rig_ruling rig_judge(const struct bh_compiled *c, const struct rig_ask *ask);
+struct pol_ruling pol_judge(const struct bh_compiled *c, const struct pol_ask *ask);
 
 /* What a cgroup means for a user: laid out from the root down. */
-struct rig_cgroup {
+struct pol_cgroup {
 	__u32 seg; /* 0 = none */
 	__u32 unit_bits;
 };
 
 /* @path: "/system.slice/a.service", "/" for the root's children's view of it. */
-struct rig_cgroup rig_whois(const struct bh_compiled *c, const char *path, __u32 uid);
+struct pol_cgroup pol_whois(const struct bh_compiled *c, const char *path, __u32 uid);
 
 #endif

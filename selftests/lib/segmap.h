@@ -13,16 +13,15 @@
 	"version: 1\nname: test\nmode: observe\ndefault: { ingress: deny, egress: deny }\n"
 
 struct segmap_case {
-	const char *yaml;   /* what follows SEGMAP_TOP, unless @whole */
+	const char *yaml;
 	const char *expect; /* part of what is said; NULL = nothing at all is said */
-	bool whole;
 };
 
 /* Parses. Return: what is said, malloced; *ret_map may be NULL after, if there are errors. */
 char *segmap_say(const char *text, size_t len, struct bh_map **ret_map);
 
-/* Each case says what it should, and every error comes without a map. */
-void segmap_check(const struct segmap_case *cases, size_t n);
+/* Each case, behind @top, says what it should; every error comes without a map. */
+void segmap_check(const char *top, const struct segmap_case *cases, size_t n);
 
 /* A map without errors, of SEGMAP_TOP and @yaml. */
 struct bh_map *segmap_good(const char *yaml);

@@ -97,15 +97,14 @@ static int take_text(struct bh_cli *cli, json_t *answer, int code, json_t **ret_
 
 int bh_ask(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret_data)
 {
-	_cleanup_json_ json_t *mine = args;
-	_cleanup_json_ json_t *answer = NULL;
+	_cleanup_json_ json_t *mine = args, *answer = NULL;
 	_cleanup_diags_ struct bh_diags d = {};
 	int code;
 
 	*ret_data = NULL;
-	if (!args)
+	if (!mine)
 		return bh_fail(cli, BH_EXIT_USAGE, NULL, "a file or an argument is not UTF-8 text");
-	if (bh_exchange(cli, verb, args, &d, &answer) < 0)
+	if (bh_exchange(cli, verb, mine, &d, &answer) < 0)
 		return bh_finish(cli, BH_EXIT_FAILED, NULL, &d);
 	code = code_of(answer);
 	if (code < 0)

@@ -7,7 +7,7 @@
 
 static int ask(struct bh_cli *cli, const struct bh_mapfile *f, bool dry_run, json_t **ret_data)
 {
-	json_t *args = bh_mapfile_args(f);
+	json_t *args = bh_mapfile_args(f, !dry_run);
 
 	if (args && dry_run)
 		(void)json_object_set_new(args, "dry_run", json_true());

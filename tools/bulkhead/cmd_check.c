@@ -78,9 +78,9 @@ static int compile(const struct bh_map *map, struct bh_diags *d, json_t **ret)
 static int ask_host(struct bh_cli *cli, const struct bh_mapfile *f, json_t **ret)
 {
 	_cleanup_diags_ struct bh_diags ignored = {};
-	_cleanup_json_ json_t *args = bh_mapfile_args(f);
+	_cleanup_json_ json_t *args = bh_mapfile_args(f, false);
 	_cleanup_client_ struct bh_client c = {.fd = -1};
-	struct bh_wait wait = {.first_ms = 5000, .max_bytes = BH_CLIENT_MAX_ANSWER};
+	struct bh_wait wait = {.first_ms = 10000, .max_bytes = BH_CLIENT_MAX_ANSWER};
 	json_t *answer = NULL;
 	int r = args ? bh_client_open(&c, cli->control, &ignored) : -EINVAL;
 

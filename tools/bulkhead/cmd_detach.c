@@ -14,7 +14,7 @@ static int run(struct bh_cli *cli, _unused_ int argc, _unused_ char **argv)
 	if (data)
 		fprintf(cli->out,
 			"detached: %d hooks removed. Nothing is enforced here any more; "
-			"`systemctl start bulkhead` starts again\n",
+			"`systemctl start bulkhead`, then `bulkhead apply FILE` begins it again\n",
 			(int)bh_json_u64(data, "hooks"));
 	return code;
 }

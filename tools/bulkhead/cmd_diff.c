@@ -21,7 +21,7 @@ static int with_live(struct bh_cli *cli, const char *path)
 
 	if (code != BH_EXIT_OK)
 		return code;
-	code = bh_ask(cli, "diff", bh_mapfile_args(&f), &data);
+	code = bh_ask(cli, "diff", bh_mapfile_args(&f, false), &data);
 	return data ? print(cli, json_object_get(data, "changes"), code) : code;
 }
 

@@ -62,11 +62,23 @@ static void print_map(const struct bh_cli *cli, const json_t *data)
 	}
 }
 
-/* In one run: "xdp eth0 (native), connect4, connect6 missing" */
+static void print_hook(const struct bh_cli *cli, const json_t *hook)
+{
+	const char *name = bh_json_str(hook, "name"), *mode = bh_json_str(hook, "mode");
+	bool expected = !strcmp(mode, "unsupported");
+
+	if (json_is_true(json_object_get(hook, "ok")))
+		fprintf(cli->out, "%s (%s)", name, mode);
+	else
+		fprintf(cli->out, "%s%s: %s%s", expected ? "" : bh_paint(cli, BH_RED), name,
+			*mode ? mode : "missing", expected ? "" : bh_paint(cli, BH_PLAIN));
+}
+
+/* "xdp eth0 (native), sockops: missing, 14 more attached": the usual is only counted. */
 static void print_hooks(const struct bh_cli *cli, const json_t *data)
 {
 	const json_t *h, *hooks = json_object_get(data, "hooks");
-	size_t i;
+	size_t i, usual = 0, n = 0;
 
 	if (!json_array_size(hooks))
 		return;
@@ -74,14 +86,17 @@ static void print_hooks(const struct bh_cli *cli, const json_t *data)
 	json_array_foreach(hooks, i, h)
 	{
 		const char *mode = bh_json_str(h, "mode");
-		bool ok = json_is_true(json_object_get(h, "ok"));
 
-		fprintf(cli->out, "%s%s%s%s%s%s", i ? ", " : "", bh_json_str(h, "name"),
-			*mode ? " (" : "", mode, *mode ? ")" : "", ok ? "" : " ");
-		if (!ok)
-			fprintf(cli->out, "%smissing%s", bh_paint(cli, BH_RED),
-				bh_paint(cli, BH_PLAIN));
+		if (json_is_true(json_object_get(h, "ok")) &&
+		    (!*mode || !strcmp(mode, "attached"))) {
+			usual++;
+			continue;
+		}
+		(void)fputs(n++ ? ", " : "", cli->out);
+		print_hook(cli, h);
 	}
+	if (usual)
+		fprintf(cli->out, "%s%zu %sattached", n ? ", " : "", usual, n ? "more " : "");
 	fprintf(cli->out, "\n");
 }
 
@@ -139,23 +154,19 @@ static void print_failsafes(const struct bh_cli *cli, const json_t *data)
 	}
 }
 
-static void print_problems(const struct bh_cli *cli, const json_t *data)
+static void print_problems(const struct bh_cli *cli, const json_t *data, int code)
 {
 	const json_t *p;
 	size_t i;
 
-	json_array_foreach(json_object_get(data, "features"), i,
-			   p) if (json_is_false(json_object_get(p, "works")))
-	{
-		label(cli, "without");
-		fprintf(cli->out, "%s: %s\n", bh_json_str(p, "name"), bh_json_str(p, "effect"));
-	}
 	json_array_foreach(json_object_get(data, "problems"), i, p)
 	{
 		_cleanup_free_ char *text = bh_json_text(p);
 
-		fprintf(cli->out, "  %s%-10s %s%s\n", bh_paint(cli, BH_RED), "problem",
-			text ? text : "", bh_paint(cli, BH_PLAIN));
+		fprintf(cli->out, "  %s%-10s %s%s\n",
+			bh_paint(cli, code == BH_EXIT_OK ? BH_YELLOW : BH_RED),
+			code == BH_EXIT_OK ? "note" : "problem", text ? text : "",
+			bh_paint(cli, BH_PLAIN));
 	}
 }
 
@@ -174,7 +185,7 @@ static int run(struct bh_cli *cli, _unused_ int argc, _unused_ char **argv)
 	print_hooks(cli, data);
 	print_counts(cli, data);
 	print_failsafes(cli, data);
-	print_problems(cli, data);
+	print_problems(cli, data, code);
 	if (!strcmp(bh_json_str(data, "state"), "no_policy"))
 		fprintf(cli->out, "Give it one: bulkhead apply FILE\n");
 	else if (denied || would)

@@ -59,10 +59,9 @@ void bh_mapfile_clear(struct bh_mapfile *f)
 	*f = (struct bh_mapfile){};
 }
 
-json_t *bh_mapfile_args(const struct bh_mapfile *f)
+json_t *bh_mapfile_args(const struct bh_mapfile *f, bool keep)
 {
-	/* The agent keeps the name: it must mean the same from another directory. */
-	_cleanup_free_ char *path = realpath(f->name, NULL);
+	_cleanup_free_ char *path = keep ? realpath(f->name, NULL) : NULL;
 
 	/* JSON may hold a NUL, but the agent takes none. */
 	if (memchr(f->text, '\0', f->len))

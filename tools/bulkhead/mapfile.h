@@ -18,8 +18,11 @@ struct bh_mapfile {
 int bh_mapfile_read(struct bh_cli *cli, const char *path, struct bh_mapfile *ret);
 void bh_mapfile_clear(struct bh_mapfile *f);
 
-/* {"file": absolute path, "text": ...} for apply, diff and check; NULL: not UTF-8. */
-json_t *bh_mapfile_args(const struct bh_mapfile *f);
+/*
+ * {"file", "text"} for apply, diff and check; NULL: not UTF-8. With @keep the agent remembers
+ * the name, which must mean the same from another directory: an absolute path.
+ */
+json_t *bh_mapfile_args(const struct bh_mapfile *f, bool keep);
 
 /* "+ rule web-db  from ..." a line each, of [{what,object,detail}]. */
 void bh_changes_print(const struct bh_cli *cli, const json_t *changes);

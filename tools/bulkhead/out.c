@@ -84,7 +84,6 @@ void bh_diags_from_json(const json_t *list, struct bh_diags *ret)
 		const char *severity = json_string_value(json_object_get(f, "severity"));
 		const char *source = json_string_value(json_object_get(f, "source_line"));
 		const char *text = json_string_value(json_object_get(f, "text"));
-		_cleanup_free_ char *quote = NULL;
 		struct bh_where where = {
 			.file = json_string_value(json_object_get(f, "file")),
 			.line = small_int(f, "line"),

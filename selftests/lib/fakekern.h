@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fakekern.h - agent/kern/kern.h without a kernel: remembers what it is told, answers what the
+ * test says. Include it in one source of a test program: it defines every function of kern.h,
+ * so that the linker takes none from the library.
+ */
+#ifndef BH_FAKEKERN_H
+#define BH_FAKEKERN_H
+
+#include <errno.h>
+#include <string.h>
+#include "../../agent/kern/kern.h"
+
+static struct {
+	__u64 gen, staged, floor;
+	__u32 flags;
+	/* how often */
+	int stages, publishes, cuts, detaches, attaches;
+	/* what the next call says, 0 = all is well */
+	int stage_error, publish_error, cut_error, detach_error;
+	int (*judge)(const struct bh_question *q, struct bh_answer *ret); /* NULL: all is denied */
+	struct bh_hook_state hook[8];
+	size_t n_hook;
+	struct bh_feature feature[4];
+	size_t n_feature;
+	struct bh_listen_key listen_key[8];
+	struct bh_listener listener[8];
+	size_t n_listener;
+	__u64 cgid[8];
+	struct bh_cgroup cgroup[8];
+	size_t n_cgroup;
+	__u64 stat[BH_STAT_MAX];
+	struct bh_count reason[BH_REASON_MAX];
+	int nic_error;
+} fake;
+
+int bh_kern_open(_unused_ const struct bh_kern_opts *opts, _unused_ struct bh_diags *d,
+		 struct bh_kern **ret)
+{
+	*ret = NULL;
+	return 0;
+}
+
+void bh_kern_close(_unused_ struct bh_kern *k)
+{
+}
+
+int bh_kern_attach(_unused_ struct bh_kern *k, _unused_ struct bh_diags *d)
+{
+	fake.attaches++;
+	return 0;
+}
+
+int bh_kern_seed(_unused_ struct bh_kern *k, _unused_ struct bh_diags *d)
+{
+	return 0;
+}
+
+int bh_kern_nic_attach(_unused_ struct bh_kern *k, _unused_ int ifindex, const char *name,
+		       _unused_ enum bh_nic_mode mode, _unused_ bool take_over, struct bh_diags *d)
+{
+	if (fake.nic_error)
+		(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "%s says no", name);
+	return fake.nic_error;
+}
+
+int bh_kern_nic_detach(_unused_ struct bh_kern *k, _unused_ int ifindex, _unused_ const char *name)
+{
+	return 0;
+}
+
+int bh_kern_detach(_unused_ struct bh_kern *k)
+{
+	fake.detaches++;
+	return fake.detach_error;
+}
+
+int bh_kern_open_pins(_unused_ const char *pin_dir, _unused_ struct bh_diags *d,
+		      _unused_ struct bh_kern **ret)
+{
+	return -ENOENT;
+}
+
+size_t bh_kern_pinned(_unused_ const struct bh_kern *k, _unused_ char (*ret)[64],
+		      _unused_ size_t max)
+{
+	return 0;
+}
+
+__u64 bh_kern_generation(_unused_ const struct bh_kern *k)
+{
+	return fake.gen;
+}
+
+/* As next_gen() of agent/kern/stage.c. */
+int bh_kern_stage(_unused_ struct bh_kern *k, _unused_ const struct bh_compiled *c,
+		  struct bh_diags *d, __u64 *ret_gen)
+{
+	fake.stages++;
+	fake.staged = 0;
+	if (fake.stage_error) {
+		(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "the fake does not stage");
+		return fake.stage_error;
+	}
+	fake.staged = MAX(fake.gen, fake.floor) + 1;
+	if (fake.gen && BH_SIDE(fake.staged) == BH_SIDE(fake.gen))
+		fake.staged++;
+	*ret_gen = fake.staged;
+	return 0;
+}
+
+int bh_kern_publish(_unused_ struct bh_kern *k)
+{
+	if (fake.publish_error)
+		return fake.publish_error;
+	if (!fake.staged)
+		return -EINVAL;
+	fake.publishes++;
+	fake.gen = fake.staged;
+	fake.staged = 0;
+	return 0;
+}
+
+int bh_kern_cut(_unused_ struct bh_kern *k)
+{
+	fake.cuts++;
+	return fake.cut_error;
+}
+
+int bh_kern_judge(_unused_ struct bh_kern *k, const struct bh_question *q, struct bh_answer *ret)
+{
+	*ret = (struct bh_answer){.reason = BH_R_DEFAULT_DENY};
+	return fake.judge ? fake.judge(q, ret) : 0;
+}
+
+int bh_kern_set_ctl(_unused_ struct bh_kern *k, __u32 set, __u32 clear)
+{
+	fake.flags = (fake.flags & ~clear) | set;
+	return 0;
+}
+
+__u32 bh_kern_ctl(_unused_ const struct bh_kern *k)
+{
+	return fake.flags;
+}
+
+int bh_kern_local_add(_unused_ struct bh_kern *k, _unused_ const struct bh_addr *addr)
+{
+	return 0;
+}
+
+int bh_kern_local_del(_unused_ struct bh_kern *k, _unused_ const struct bh_addr *addr)
+{
+	return 0;
+}
+
+int bh_kern_local_keep(_unused_ struct bh_kern *k,
+		       _unused_ bool (*keep)(void *ctx, const struct bh_addr *addr),
+		       _unused_ void *ctx)
+{
+	return 0;
+}
+
+int bh_kern_reasons(_unused_ struct bh_kern *k, struct bh_count *ret)
+{
+	memcpy(ret, fake.reason, sizeof(fake.reason));
+	return 0;
+}
+
+int bh_kern_rule_hits(_unused_ struct bh_kern *k, __u32 rule, struct bh_count *ret)
+{
+	*ret = (struct bh_count){.packets = rule, .bytes = 100ull * rule};
+	return 0;
+}
+
+int bh_kern_stats(_unused_ struct bh_kern *k, __u64 ret[BH_STAT_MAX])
+{
+	memcpy(ret, fake.stat, sizeof(fake.stat));
+	return 0;
+}
+
+int bh_kern_each_listener(_unused_ struct bh_kern *k,
+			  int (*fn)(void *ctx, const struct bh_listen_key *key,
+				    const struct bh_listener *val),
+			  void *ctx)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < fake.n_listener; i++)
+		r = fn(ctx, &fake.listen_key[i], &fake.listener[i]);
+	return r;
+}
+
+int bh_kern_each_cgroup(_unused_ struct bh_kern *k,
+			int (*fn)(void *ctx, __u64 cgid, const struct bh_cgroup *cg), void *ctx)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < fake.n_cgroup; i++)
+		r = fn(ctx, fake.cgid[i], &fake.cgroup[i]);
+	return r;
+}
+
+int bh_kern_whois(_unused_ struct bh_kern *k, __u64 cgid, __u32 uid, __u32 *ret_identity)
+{
+	struct bh_question q = {
+		.gen = fake.gen, .local_cgid = cgid, .local_uid = uid, .flags = BH_Q_LOCAL_CGROUP};
+	struct bh_answer answer = {.local = BH_ID_UNASSIGNED};
+
+	if (fake.judge)
+		(void)fake.judge(&q, &answer);
+	*ret_identity = answer.local;
+	return 0;
+}
+
+int bh_kern_event_fd(_unused_ const struct bh_kern *k)
+{
+	return -1;
+}
+
+int bh_kern_poll(_unused_ struct bh_kern *k)
+{
+	return 0;
+}
+
+size_t bh_kern_features(_unused_ const struct bh_kern *k, const struct bh_feature **ret)
+{
+	*ret = fake.feature;
+	return fake.n_feature;
+}
+
+size_t bh_kern_hooks(_unused_ struct bh_kern *k, struct bh_hook_state *ret, size_t max)
+{
+	size_t n = MIN(fake.n_hook, max);
+
+	memcpy(ret, fake.hook, n * sizeof(*ret));
+	return n;
+}
+
+#endif
