@@ -73,6 +73,9 @@ __inline void note(void *sk, const struct bh_facts *facts, bool kernels,
 		return;
 	bound->key = *listens;
 	bh_listener_add(&bound->key, facts, kernels ? BH_LISTEN_KERNEL : 0);
+	/* who found no room takes none back */
+	if (!bpf_map_lookup_elem(&bh_listeners, &bound->key))
+		bound->key.port = 0;
 }
 
 /* --- TCP ----------------------------------------------------------------------------------------- */
@@ -85,13 +88,10 @@ __inline void note(void *sk, const struct bh_facts *facts, bool kernels,
  * accept() makes a socket the caller's (net/core/sock.c: sock_graft()); those that are accepted
  * under our eyes are their listener's, and so are the older ones.
  */
-__inline void who_began(const struct sock *sk, struct bh_facts *facts)
+__inline void who_began(const struct sock *sk, struct bh_listen_key *key, struct bh_facts *facts)
 {
-	struct bh_listen_key key = {};
-	const struct bh_listener *l;
+	const struct bh_listener *l = bh_listener_find(key);
 
-	key_of(sk, IPPROTO_TCP, &key);
-	l = bh_listener_find(&key);
 	if (BPF_CORE_READ(sk, sk_max_ack_backlog)) {
 		facts->flags |= BH_FACT_ACCEPTED;
 		if (l && l->cgid == facts->cgid)
@@ -105,10 +105,11 @@ SEC("iter/tcp")
 int bh_seed_tcp(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *common = ctx->sk_common;
+	struct bh_listen_key key = {};
 	struct bh_facts facts = {};
 	struct tcp_sock *tp;
 	struct sock *sk;
-	bool listens;
+	bool kernels;
 
 	if (!common)
 		return 0;
@@ -117,18 +118,17 @@ int bh_seed_tcp(struct bpf_iter__tcp *ctx)
 	if (!tp)
 		return 0;
 	sk = &tp->inet_conn.icsk_inet.sk;
-	listens = BPF_CORE_READ(sk, __sk_common.skc_state) == BPF_TCP_LISTEN;
-	if (is_kernels(sk) && !is_subflow(tp)) {
-		note(tp, sk, IPPROTO_TCP, 0, listens);
-		return 0;
-	}
+	kernels = is_kernels(sk) && !is_subflow(tp);
 	facts_of(sk, &facts);
-	/* what a listener carries is cloned to those that it accepts from now on */
-	if (listens)
+	key_of(sk, IPPROTO_TCP, &key);
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) == BPF_TCP_LISTEN) {
+		/* cloned to those that it accepts from now on */
 		facts.flags |= BH_FACT_ACCEPTED;
-	else
-		who_began(sk, &facts);
-	note(tp, sk, IPPROTO_TCP, &facts, listens);
+		note(tp, &facts, kernels, &key);
+	} else {
+		who_began(sk, &key, &facts);
+		note(tp, &facts, kernels, 0);
+	}
 	return 0;
 }
 
@@ -138,17 +138,17 @@ SEC("iter/udp")
 int bh_seed_udp(struct bpf_iter__udp *ctx)
 {
 	struct udp_sock *up = ctx->udp_sk;
+	struct bh_listen_key key = {};
 	struct bh_facts facts = {};
 	struct sock *sk;
-	bool listens;
 
 	if (!up)
 		return 0;
 	sk = &up->inet.sk;
-	/* a connected one takes datagrams of its peer only: it is found by its own tuple */
-	listens = !BPF_CORE_READ(sk, __sk_common.skc_dport);
 	facts_of(sk, &facts);
-	note(up, sk, IPPROTO_UDP, is_kernels(sk) ? 0 : &facts, listens);
+	key_of(sk, IPPROTO_UDP, &key);
+	/* a connected one takes datagrams of its peer only: it is found by its own tuple */
+	note(up, &facts, is_kernels(sk), BPF_CORE_READ(sk, __sk_common.skc_dport) ? 0 : &key);
 	return 0;
 }
 

@@ -104,8 +104,7 @@ __inline bool bh_glob_fits(const struct bh_child *c, const struct bh_glob_val *v
  * The trie gives the longest prefix; where the suffixes that go with it don't fit, a shorter
  * prefix may have one that does ("a*c" for "abc", beside "ab*x").
  */
-__subprog const struct bh_name_val *bh_glob_find(void *globs, struct bh_child *c,
-							 __u32 node)
+__subprog const struct bh_name_val *bh_glob_find(void *globs, struct bh_child *c, __u32 node)
 {
 	__u32 chars = c->len;
 
@@ -181,8 +180,8 @@ __global int bh_side_of_root(struct bh_cg_side *to, struct bh_child *c, __u32 si
  * @up:   what its parent means there
  * @side: 0 or 1
  */
-__global int bh_side_of(struct bh_cg_side *to, const struct bh_cg_side *up,
-				 struct bh_child *c, __u32 side)
+__global int bh_side_of(struct bh_cg_side *to, const struct bh_cg_side *up, struct bh_child *c,
+			__u32 side)
 {
 	void *names = bpf_map_lookup_elem(&bh_names, &side);
 	void *globs = bpf_map_lookup_elem(&bh_globs, &side);

@@ -206,8 +206,7 @@ struct dead_walk {
 	__u32 down; /* go on with the children of @at, else beside it */
 };
 
-__inline const struct cgroup *next_of(const struct list_head *head,
-						    const struct list_head *end)
+__inline const struct cgroup *next_of(const struct list_head *head, const struct list_head *end)
 {
 	const char *next = (const void *)BPF_CORE_READ(head, next);
 

@@ -7,27 +7,11 @@ bats_require_minimum_version 1.5.0
 
 setup() {
 	B=$BUILD/bulkhead
-	TOP=$PWD
+	# shellcheck source=selftests/cli/lib.bash
+	. "$BATS_TEST_DIRNAME/lib.bash"
 	cd "$BATS_TEST_TMPDIR" || exit 1
 	unset NO_COLOR
-	export LC_ALL=C TZ=UTC
-	server=""
-}
-
-teardown() {
-	[ -z "$server" ] || kill "$server" 2> /dev/null || true
-}
-
-serve() { # mode [argument]
-	rm -f s
-	python3 "$TOP/selftests/cli/server.py" s "$@" 3>&- &
-	server=$!
-	for _ in $(seq 100); do
-		[ -S s ] && return
-		sleep 0.05
-	done
-	echo "the server did not start"
-	return 1
+	export LC_ALL=C.UTF-8 TZ=UTC
 }
 
 bh() {
@@ -41,10 +25,6 @@ bounded() { # seconds arguments...
 	shift
 	run --separate-stderr timeout "$limit" prlimit --as=1000000000 "$B" --control s "$@"
 	echo "status $status, stdout: $output, stderr: $stderr"
-}
-
-request() { # jq filter over what was sent
-	jq -c "$1" s.request
 }
 
 # --- nobody ---------------------------------------------------------------------------------------
@@ -71,7 +51,7 @@ request() { # jq filter over what was sent
 	bh -o json status
 	[ "$status" = 1 ]
 	[ "$stderr" = "" ]
-	[ "$(jq -c '[.ok, .code, .data, (.diags | length), .diags[0].severity]' <<< "$output")" = '[false,1,{},1,"error"]' ]
+	[ "$(json '[d["ok"], d["code"], d["data"], len(d["diags"]), d["diags"][0]["severity"]]' <<< "$output")" = '[false,1,{},1,"error"]' ]
 }
 
 @test "a file that is no socket, and a path that is too long" {
@@ -129,7 +109,6 @@ silent_within() { # seconds
 	serve slow 3
 	bounded 10 status
 	[ "$status" = 1 ]
-	kill "$server"
 	serve slow 3
 	echo "version: 1" > map.yaml
 	bounded 10 apply --yes map.yaml
@@ -161,7 +140,6 @@ silent_within() { # seconds
 		[ "$output" = "" ]
 		[[ $stderr == "error: what came from s is not an answer: "* ]]
 		[[ $stderr != *$'\e'* ]]
-		kill "$server"
 	done
 }
 
@@ -170,7 +148,6 @@ silent_within() { # seconds
 	bounded 10 status
 	[ "$status" = 1 ]
 	[ "${stderr_lines[0]}" = "error: the agent hung up without an answer" ]
-	kill "$server"
 	serve half
 	bounded 10 status
 	[ "$status" = 1 ]
@@ -180,7 +157,8 @@ silent_within() { # seconds
 @test "hostile answers of the right shape" {
 	while read -r answer; do
 		echo "$answer"
-		jq -nc --argjson a "$answer" '{status: $a, explain: $a, flows: $a, get: $a, version: $a}' > answers
+		printf '{"status":%s,"explain":%s,"flows":%s,"get":%s,"version":%s}' \
+			"$answer" "$answer" "$answer" "$answer" "$answer" > answers
 		serve say answers
 		for command in status version flows "explain a b:1" "explain a b" "get rules" "get workloads"; do
 			# shellcheck disable=SC2086  # several words
@@ -189,7 +167,6 @@ silent_within() { # seconds
 			[[ $output$stderr != *$'\e'* ]]
 			[[ $stderr != *Sanitizer* ]]
 		done
-		kill "$server"
 	done <<'ANSWERS'
 {"ok":true,"code":0}
 {"ok":true,"code":0,"data":null}
@@ -212,27 +189,27 @@ ANSWERS
 	echo '{}' > answers
 	serve say answers
 	bh status
-	[ "$(request .)" = '{"verb":"status","args":{}}' ]
+	[ "$(request)" = '{"verb":"status","args":{}}' ]
 	bh get reasons --all
-	[ "$(request .)" = '{"verb":"get","args":{"what":"reasons","all":true}}' ]
+	[ "$(request)" = '{"verb":"get","args":{"what":"reasons","all":true}}' ]
 	bh flows --denied -n 4096
-	[ "$(request .)" = '{"verb":"flows","args":{"limit":4096,"denied":true}}' ]
+	[ "$(request)" = '{"verb":"flows","args":{"limit":4096,"denied":true}}' ]
 	bh flows -f
-	[ "$(request .)" = '{"verb":"flows","args":{"limit":10,"follow":true}}' ]
+	[ "$(request)" = '{"verb":"flows","args":{"limit":10,"follow":true}}' ]
 	bh mode observe
-	[ "$(request .)" = '{"verb":"mode","args":{"mode":"observe"}}' ]
+	[ "$(request)" = '{"verb":"mode","args":{"mode":"observe"}}' ]
 	bh detach --yes
-	[ "$(request .)" = '{"verb":"detach","args":{"yes":true}}' ]
+	[ "$(request)" = '{"verb":"detach","args":{"yes":true}}' ]
 	bh explain nginx.service '[2001:db8::1]:53/udp'
-	[ "$(request .)" = '{"verb":"explain","args":{"from":"nginx.service","to":"2001:db8::1","proto":"udp","port":53}}' ]
+	[ "$(request)" = '{"verb":"explain","args":{"from":"nginx.service","to":"2001:db8::1","proto":"udp","port":53}}' ]
 	bh explain pid:7 web:icmp
-	[ "$(request .)" = '{"verb":"explain","args":{"from":"pid:7","to":"web","proto":"icmp/echo-request"}}' ]
+	[ "$(request)" = '{"verb":"explain","args":{"from":"pid:7","to":"web","proto":"icmp/echo-request"}}' ]
 	printf 'version: 1\nname: "gr\xc3\xbcn"\n' > map.yaml
 	bh apply --dry-run map.yaml
-	[ "$(request '[.args.dry_run, .args.text]')" = '[true,"version: 1\nname: \"grün\"\n"]' ]
-	[ "$(request .args.file)" = '"map.yaml"' ]
+	[ "$(request '[d["args"]["dry_run"], d["args"]["text"]]')" = '[true,"version: 1\nname: \"grün\"\n"]' ]
+	[ "$(request 'd["args"]["file"]')" = map.yaml ]
 	bh apply --yes map.yaml
-	[ "$(request '[.args.dry_run, .args.file]')" = "[null,\"$(realpath map.yaml)\"]" ]
+	[ "$(request '[sorted(d["args"]), d["args"]["file"]]')" = "[[\"file\",\"text\"],\"$(realpath map.yaml)\"]" ]
 }
 
 @test "what is no text is not sent" {
@@ -351,7 +328,7 @@ JSON
 		bh explain web "$who"
 		[ "$status" = 0 ]
 		[ "$output" = "web -> $who tcp/6379: ALLOWED: a rule allows it (allow), generation 1" ]
-		[ "$(request '[.args.proto, .args.port]')" = '["tcp",6379]' ]
+		[ "$(request '[d["args"]["proto"], d["args"]["port"]]')" = '["tcp",6379]' ]
 	done
 	bh explain cache web
 	[ "$status" = 2 ]
@@ -384,7 +361,7 @@ TEXT
 	bh flows -f -o json
 	[ "$status" = 1 ]
 	[ "${#lines[@]}" = 3 ]
-	[ "$(jq -r .reason <<< "${lines[0]}") $(jq -r .hook <<< "${lines[1]}") $(jq .code <<< "${lines[2]}")" = "default_deny sendmsg4 1" ]
+	[ "$(json 'd["reason"]' <<< "${lines[0]}") $(json 'd["hook"]' <<< "${lines[1]}") $(json 'd["code"]' <<< "${lines[2]}")" = "default_deny sendmsg4 1" ]
 }
 
 @test "status: what is wrong stands out, and the code is the agent's" {
@@ -419,8 +396,8 @@ TEXT
 	bh -o json status
 	[ "$status" = 3 ]
 	# word for word what the agent said, and all four keys
-	[ "$(jq -S .data <<< "$output")" = "$(jq -S .status.data answers)" ]
-	[ "$(jq -c 'keys' <<< "$output")" = '["code","data","diags","ok"]' ]
+	[ "$(json 'd["data"]' <<< "$output")" = "$(json 'd["status"]["data"]' < answers)" ]
+	[ "$(json 'sorted(d)' <<< "$output")" = '["code","data","diags","ok"]' ]
 }
 
 @test "colour and width: on a terminal only" {
@@ -442,10 +419,10 @@ TEXT
 	echo "version: 1" > map.yaml
 	out=$(echo n | script -qec "$B --control s apply map.yaml; echo code \$?" /dev/null)
 	[[ $out == *"rule x"*"Apply? [y/N]"*"nothing was changed"*"code 1"* ]]
-	[ "$(request .args.dry_run)" = true ]
+	[ "$(request '"dry_run" in d["args"]')" = true ]
 	out=$(echo y | script -qec "$B --control s apply map.yaml; echo code \$?" /dev/null)
 	[[ $out == *"rule x"*"Apply? [y/N]"*"applied"*"generation 2"*"code 0"* ]]
-	[ "$(request .args.dry_run)" = null ]
+	[ "$(request '"dry_run" in d["args"]')" = false ]
 }
 
 @test "a full disk under stdout is an error" {

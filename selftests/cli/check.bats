@@ -6,6 +6,8 @@ bats_require_minimum_version 1.5.0
 
 setup() {
 	B=$BUILD/bulkhead
+	# shellcheck source=selftests/cli/lib.bash
+	. "$BATS_TEST_DIRNAME/lib.bash"
 	cd "$BATS_TEST_TMPDIR" || exit 1
 	unset NO_COLOR
 	export LC_ALL=C
@@ -97,7 +99,7 @@ says() { # status, then stdout and stderr as they must be
 		bh $words
 		[ "$status" = 2 ]
 		[ "$stderr" = "" ]
-		[ "$(jq -c '[.ok, .code, .data, (.diags | length)]' <<< "$output")" = "[false,2,{},1]" ]
+		[ "$(json '[d["ok"], d["code"], d["data"], len(d["diags"])]' <<< "$output")" = "[false,2,{},1]" ]
 	done
 }
 
@@ -140,14 +142,14 @@ bad.yaml:9:37: error: segment 'cahce' is not defined
 	bh -o json check good.yaml
 	[ "$status" = 0 ]
 	[ "$stderr" = "" ]
-	[ "$(jq -c '[.ok, .code, .diags, (.data.entries | keys)]' <<< "$output")" = \
+	[ "$(json '[d["ok"], d["code"], d["diags"], sorted(d["data"]["entries"])]' <<< "$output")" = \
 		'[true,0,[],["addrs","globs","names","policy","prefixes","rules","users"]]' ]
-	[ "$(jq '.data.entries.policy' <<< "$output")" -gt 0 ]
+	[ "$(json 'd["data"]["entries"]["policy"]' <<< "$output")" -gt 0 ]
 	bh -o json check bad.yaml
 	[ "$status" = 1 ]
 	[ "$stderr" = "" ]
-	[ "$(jq -c '[.ok, .code, .data, [.diags[] | [.severity, .line]]]' <<< "$output")" = '[false,1,{},[["error",6],["error",9]]]' ]
-	[ "$(jq -r '.diags[1].help' <<< "$output")" = "did you mean 'cache'?" ]
+	[ "$(json '[d["ok"], d["code"], d["data"], [[f["severity"], f["line"]] for f in d["diags"]]]' <<< "$output")" = '[false,1,{},[["error",6],["error",9]]]' ]
+	[ "$(json 'd["diags"][1]["help"]' <<< "$output")" = "did you mean 'cache'?" ]
 }
 
 @test "check: users and groups of elsewhere are no error" {
@@ -214,21 +216,6 @@ bad.yaml:9:37: error: segment 'cahce' is not defined
 
 # --- with an agent --------------------------------------------------------------------------------
 
-serve() { # mode [argument]
-	rm -f s
-	python3 "$BATS_TEST_DIRNAME/server.py" s "$@" 3>&- &
-	server=$!
-	for _ in $(seq 100); do
-		[ -S s ] && return
-		sleep 0.05
-	done
-	return 1
-}
-
-teardown() {
-	[ -z "${server:-}" ] || kill "$server" 2> /dev/null || true
-}
-
 @test "check: the host's view is added, where there is one" {
 	cat > answers <<'JSON'
 {"check": {"ok": true, "code": 0, "data": {"entries": {"policy": 17}}, "diags":
@@ -267,7 +254,6 @@ JSON
 	run --separate-stderr "$B" --control s check good.yaml
 	[ "$status" = 0 ]
 	[ "$stderr" = "" ]
-	kill "$server"
 	serve garbage
 	run --separate-stderr timeout 10 "$B" --control s check good.yaml
 	[ "$status" = 0 ]
@@ -289,7 +275,7 @@ JSON
 	[[ ${lines[*]} == *"+ failsafe ssh"* ]]
 	bh -o json diff good.yaml new.yaml
 	[ "$status" = 3 ]
-	[ "$(jq -c '[.ok, .code, ([.data.changes[].what] | sort)]' <<< "$output")" = '[false,3,["added","changed","changed"]]' ]
+	[ "$(json '[d["ok"], d["code"], sorted(c["what"] for c in d["data"]["changes"])]' <<< "$output")" = '[false,3,["added","changed","changed"]]' ]
 	bh diff good.yaml bad.yaml
 	[ "$status" = 1 ]
 	[[ $stderr == "bad.yaml:6:12: error:"* ]]

@@ -385,7 +385,8 @@ static void test_no_room(void **state)
 	assert_int_equal(stats[BH_STAT_LISTENERS_LOST], 2);
 	/* who has no entry must not take one back when it closes */
 	for (int i = 0; i < 6; i++)
-		registered += !bpf_map_lookup_elem(storage(k, "bh_bound"), &fd[i], &b);
+		if (!bpf_map_lookup_elem(storage(k, "bh_bound"), &fd[i], &b) && b.key.port)
+			registered++;
 	assert_int_equal(registered, 4);
 	close_all(fd, 6);
 	rig_end(k);
@@ -395,6 +396,7 @@ static void test_no_room(void **state)
 
 static void test_kernels_socket(void **state)
 {
+	struct bh_listener got;
 	struct bh_kern *k;
 
 	(void)state;
@@ -407,8 +409,9 @@ static void test_kernels_socket(void **state)
 	k = rig_begin(rig_opts());
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(count_listeners(k), 1);
-		assert_listener(k, "", 4789, IPPROTO_UDP,
-				(struct bh_listener){.users = 1, .flags = BH_LISTEN_KERNEL});
+		assert_true(heard(k, "", 4789, IPPROTO_UDP, &got));
+		assert_int_equal(got.users, 1);
+		assert_int_equal(got.flags, BH_LISTEN_KERNEL);
 		seed_again(k);
 	}
 	assert_int_equal(ns_cmd(-1, "ip", "link", "del", "vx0"), 0);

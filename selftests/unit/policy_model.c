@@ -605,7 +605,7 @@ static void test_tables_say_what_the_map_says(void **state)
 	/* Questions that all have one answer would show nothing. */
 	for (int kind = 0; kind <= BH_KIND_MAX; kind++) {
 		print_message("kind %d: %d\n", kind, kinds[kind]);
-		assert_true(kinds[kind] * 100 > n * 300);
+		assert_true(kinds[kind] * 1000 > n * 300);
 	}
 }
 
