@@ -4,12 +4,14 @@
 #   BUILD=dir   where everything goes          V=1       show the commands
 #   ROOMS=...   only these rooms of agent/     T=30      seconds of each fuzz target
 #   DESTDIR= PREFIX=/usr                       TESTS=pat only tests whose name has this in it
+#   BREAK=1 promises can be broken, one by one, to see their tests fail; never for use
 
 VERSION := 0.1.0
 
 BUILD  ?= build
 PREFIX ?= /usr
 T      ?= 30
+BREAK  ?=
 TESTS  ?=
 ROOMS  ?= base policy kern net workload health telemetry control
 
@@ -75,7 +77,7 @@ MULTIARCH  = $(call once,MULTIARCH,$(CC) -print-multiarch)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wformat=2 -Werror
 BASE_CFLAGS = -std=gnu17 -g $(WARN) -D_GNU_SOURCE -DBH_VERSION='"$(VERSION)"' \
-	      -I$(BUILD) -Iinclude $(PKG_CFLAGS)
+	      -I$(BUILD) -Iinclude $(PKG_CFLAGS) $(if $(BREAK),-DBH_BREAK)
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 LDHARDEN := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 SAN := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -87,7 +89,8 @@ PROTO := -Wmissing-prototypes
 TEST_INC := -Iselftests/lib -Iselftests
 
 BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror \
-	     -fno-strict-aliasing -Iinclude -Ibpf $(if $(MULTIARCH),-isystem /usr/include/$(MULTIARCH))
+	     -fno-strict-aliasing -Iinclude -Ibpf $(if $(MULTIARCH),-isystem /usr/include/$(MULTIARCH)) \
+	     $(if $(BREAK),-DBH_BREAK)
 
 # --- what to make ------------------------------------------------------------------------------
 
@@ -124,7 +127,7 @@ $(BUILD)/$(1): FORCE | $(BUILD)/.deps
 		printf '%s\n' '$(subst ','"'"',$(2))' > $$@
 endef
 $(eval $(call remember,.sources,$(LIB_SRC) $(CLI_SRC) $(TLIB_SRC) $(BPF_SRC)))
-$(eval $(call remember,.flags,$(VERSION) $(CC) $(CFLAGS) $(WARN) $(SAN) $(HARDEN)))
+$(eval $(call remember,.flags,$(VERSION) $(BREAK) $(CC) $(CFLAGS) $(WARN) $(SAN) $(HARDEN)))
 
 # --- the kernel's side -------------------------------------------------------------------------
 

@@ -25,10 +25,11 @@ _Static_assert(BH_AGENT_MAX_CGROUPS == 65536 && BH_AGENT_MAX_LISTENERS == 65536,
 static void on_event(void *ctx, const struct bh_event *ev)
 {
 	struct bh_agent *a = ctx;
+	struct bh_flow flow = bh_flow_of(a, ev);
 
 	if (ev->type < ARRAY_SIZE(a->sessions))
 		a->sessions[ev->type]++;
-	bh_flows_add(a->flows, ev);
+	bh_flows_add(a->flows, &flow);
 	if (a->server)
 		bh_server_event(a->server, ev);
 }

@@ -10,12 +10,12 @@
 #include "maps.h"
 
 /**
- * struct bh_child - a cgroup on its way to a meaning
+ * struct bh_child - the cgroup that is on its way to a meaning
  * @cgid:   its id
  * @len:    length of its name; 0 = nothing matches (foreign, or too long)
  * @slices: its parent and all above are slices: unit names match
- * @exact, @glob: the name as the key of both tables. They lie over each other so that the
- *          name stands on the stack once; @exact's node is @glob's node_be
+ * @exact, @glob: the name as the key of both tables. They lie over each other, so that it is
+ *          read once; @exact's node is @glob's node_be
  */
 struct bh_child {
 	__u64 cgid;
@@ -33,6 +33,13 @@ _Static_assert(__builtin_offsetof(struct bh_child, exact.name) ==
 		       __builtin_offsetof(struct bh_child, glob.name),
 	       "one name for both keys");
 
+/*
+ * One for all: there is one writer at a time, see workload.bpf.c. Not an argument, because the
+ * verifier of 6.1 takes no pointer that a __global function was given as the key of a map, and
+ * not on the stack, where each call of the chain rounds up.
+ */
+static struct bh_child bh_child;
+
 /* The first fields of struct bh_glob. */
 struct bh_suffix {
 	char s[BH_GLOB_SUFFIX_MAX];
@@ -45,9 +52,10 @@ _Static_assert(__builtin_offsetof(struct bh_glob, suffix) == 0 &&
 
 /* --- names --------------------------------------------------------------------------------------- */
 
-/* @name: kernel memory. A name that does not fit whole leaves @c->len 0. */
-__inline void bh_name_read(struct bh_child *c, const char *name)
+/* @name: kernel memory. A name that does not fit whole leaves the length 0. */
+__inline void bh_name_read(const char *name)
 {
+	struct bh_child *c = &bh_child;
 	long n = bpf_probe_read_kernel_str(c->exact.name, sizeof(c->exact.name), name);
 	char last = 0;
 
@@ -58,11 +66,12 @@ __inline void bh_name_read(struct bh_child *c, const char *name)
 		c->len = n - 1;
 }
 
-__global int bh_name_ends(const struct bh_child *c, const struct bh_suffix *suffix)
+__global int bh_name_ends(const struct bh_suffix *suffix)
 {
+	const struct bh_child *c = &bh_child;
 	__u32 len, at;
 
-	if (!c || !suffix)
+	if (!suffix)
 		return 0;
 	len = suffix->len;
 	at = c->len - len;
@@ -77,35 +86,35 @@ __global int bh_name_ends(const struct bh_child *c, const struct bh_suffix *suff
 	return 1;
 }
 
-__inline bool bh_name_is_slice(const struct bh_child *c)
+__inline bool bh_name_is_slice(void)
 {
 	struct bh_suffix slice = {.s = ".slice", .len = sizeof(".slice") - 1};
 
-	return bh_name_ends(c, &slice);
+	return bh_name_ends(&slice);
 }
 
 /* --- the tables ---------------------------------------------------------------------------------- */
 
-__inline const struct bh_name_val *bh_exact_find(void *names, struct bh_child *c, __u32 node)
+__inline const struct bh_name_val *bh_exact_find(void *names, __u32 node)
 {
-	c->exact.node = node;
-	return bpf_map_lookup_elem(names, &c->exact);
+	bh_child.exact.node = node;
+	return bpf_map_lookup_elem(names, &bh_child.exact);
 }
 
 /* The star matches nothing or more, but prefix and suffix are two parts of the name. */
-__inline bool bh_glob_fits(const struct bh_child *c, const struct bh_glob_val *val,
-			   const struct bh_glob *glob)
+__inline bool bh_glob_fits(const struct bh_glob_val *val, const struct bh_glob *glob)
 {
-	return c->len >= val->prefix_len + glob->suffix_len &&
-	       bh_name_ends(c, (const struct bh_suffix *)glob);
+	return bh_child.len >= val->prefix_len + glob->suffix_len &&
+	       bh_name_ends((const struct bh_suffix *)glob);
 }
 
 /*
  * The trie gives the longest prefix; where the suffixes that go with it don't fit, a shorter
  * prefix may have one that does ("a*c" for "abc", beside "ab*x").
  */
-__subprog const struct bh_name_val *bh_glob_find(void *globs, struct bh_child *c, __u32 node)
+__subprog const struct bh_name_val *bh_glob_find(void *globs, __u32 node)
 {
+	struct bh_child *c = &bh_child;
 	__u32 chars = c->len;
 
 	c->glob.node_be = bpf_htonl(node);
@@ -119,7 +128,7 @@ __subprog const struct bh_name_val *bh_glob_find(void *globs, struct bh_child *c
 		for (__u32 j = 0; j < BH_GLOB_SUFFIXES; j++) {
 			if (j >= val->n)
 				break;
-			if (bh_glob_fits(c, val, &val->glob[j]))
+			if (bh_glob_fits(val, &val->glob[j]))
 				return &val->glob[j].val;
 		}
 		if (!val->prefix_len)
@@ -132,8 +141,10 @@ __subprog const struct bh_name_val *bh_glob_find(void *globs, struct bh_child *c
 /* --- meanings ------------------------------------------------------------------------------------ */
 
 /* One match more, over what stands already: inherited, or of a weaker match. */
-__inline void bh_side_lay(struct bh_cg_side *to, const struct bh_name_val *val, __u64 cgid)
+__inline void bh_side_lay(struct bh_cg_side *to, const struct bh_name_val *val)
 {
+	__u64 cgid = bh_child.cgid;
+
 	if (!val)
 		return;
 	to->unit_bits |= val->unit_bits;
@@ -161,15 +172,15 @@ __inline void bh_side_lay(struct bh_cg_side *to, const struct bh_name_val *val, 
 _Static_assert(BH_USER_DEPTH == 3, "bh_side_lay() moves three");
 
 /* What the agent's root means to those below it (in the root itself everybody is `host`). */
-__global int bh_side_of_root(struct bh_cg_side *to, struct bh_child *c, __u32 side)
+__global int bh_side_of_root(struct bh_cg_side *to, __u32 side)
 {
 	void *names = bpf_map_lookup_elem(&bh_names, &side);
 
-	if (!to || !c)
+	if (!to)
 		return 0;
 	to->seg = BH_ID_UNASSIGNED;
 	if (names)
-		bh_side_lay(to, bh_exact_find(names, c, BH_NODE_ROOT), c->cgid);
+		bh_side_lay(to, bh_exact_find(names, BH_NODE_ROOT));
 	to->node = BH_NODE_ROOT;
 	return 0;
 }
@@ -180,29 +191,28 @@ __global int bh_side_of_root(struct bh_cg_side *to, struct bh_child *c, __u32 si
  * @up:   what its parent means there
  * @side: 0 or 1
  */
-__global int bh_side_of(struct bh_cg_side *to, const struct bh_cg_side *up, struct bh_child *c,
-			__u32 side)
+__global int bh_side_of(struct bh_cg_side *to, const struct bh_cg_side *up, __u32 side)
 {
 	void *names = bpf_map_lookup_elem(&bh_names, &side);
 	void *globs = bpf_map_lookup_elem(&bh_globs, &side);
 	__u32 node;
 
-	if (!to || !up || !c)
+	if (!to || !up)
 		return 0;
 	node = up->node;
 	*to = *up;
 	to->node = BH_NODE_NONE;
 	/* no tables yet: there never was a generation on this side */
-	if (!names || !globs || !c->len)
+	if (!names || !globs || !bh_child.len)
 		return 0;
-	if (c->slices)
-		bh_side_lay(to, bh_glob_find(globs, c, BH_NODE_UNIT), c->cgid);
+	if (bh_child.slices)
+		bh_side_lay(to, bh_glob_find(globs, BH_NODE_UNIT));
 	if (node)
-		bh_side_lay(to, bh_glob_find(globs, c, node), c->cgid);
-	if (c->slices)
-		bh_side_lay(to, bh_exact_find(names, c, BH_NODE_UNIT), c->cgid);
+		bh_side_lay(to, bh_glob_find(globs, node));
+	if (bh_child.slices)
+		bh_side_lay(to, bh_exact_find(names, BH_NODE_UNIT));
 	if (node)
-		bh_side_lay(to, bh_exact_find(names, c, node), c->cgid);
+		bh_side_lay(to, bh_exact_find(names, node));
 	return 0;
 }
 

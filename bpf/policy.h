@@ -15,6 +15,7 @@
 #ifndef BH_POLICY_H
 #define BH_POLICY_H
 
+#include "broken.h"
 #include "identity.h"
 
 #ifndef IPPROTO_UDPLITE
@@ -286,6 +287,17 @@ __inline void bh_policy_search(struct bh_half *h, const struct bh_seg *seg)
 		h->r->reason = BH_R_NO_IDENTITY;
 }
 
+/* Every table of this run is of one generation (promise P1). */
+__inline __u32 bh_policy_side(const struct bh_run *run)
+{
+	const struct bh_ctl *ctl = bh_ctl_get();
+
+	if (!bh_broken(1) || !ctl)
+		return run->side;
+	bh_broken_wait();
+	return BH_SIDE(bh_ctl_gen(ctl));
+}
+
 /**
  * bh_policy_half - judge one half
  * @mine: t->me's half, else t->peer's
@@ -309,14 +321,14 @@ __global int bh_policy_half(const struct bh_run *run, const struct bh_talk *t, i
 	h.proto = t->proto;
 	h.dir = mine ? t->dir & 1 : !t->dir;
 	h.same = t->peer.local && bh_who_same(&t->me, &t->peer);
-	side = run->side;
+	side = bh_policy_side(run);
 	h.s = bpf_map_lookup_elem(&bh_sides, &side);
 	h.policy = bpf_map_lookup_elem(&bh_policy, &side);
 	seg = bh_seg_get(side, h.me->seg);
 
 	bh_ruling_set(r, BH_CONTINUE);
 	r->observe = run->flags & BH_CTL_OBSERVE || (seg && seg->flags & BH_SEG_OBSERVE);
-	if (!h.s || !h.policy || h.s->gen != run->gen)
+	if (!h.s || !h.policy || (h.s->gen != run->gen && !bh_broken(1)))
 		r->reason = BH_R_NO_TABLE;
 	else
 		bh_policy_search(&h, seg);

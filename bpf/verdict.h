@@ -162,6 +162,8 @@ __global int bh_verdict_named(const struct bh_run *run, const struct bh_conv *c,
 	bh_ruling_set(&r, reason);
 	if (reason >= BH_R_DEFAULT_DENY && bh_seg_observes(run, c->talk.me.seg))
 		r.pass = r.observe = 1;
+	if (bh_broken(4) && reason == BH_R_NO_STORAGE)
+		r.pass = 1;
 	return bh_verdict(run, c, &r, BH_TELL_WOULD);
 }
 

@@ -92,20 +92,14 @@ __inline void no_room(void)
 		__sync_fetch_and_or(&ctl->flags, BH_CTL_CGROUPS_FULL);
 }
 
-/*
- * Too large for the stack of 6.1, where each call in the chain rounds up to 32 bytes. One for
- * all will do: one writer at a time, see above.
- */
-static struct {
-	struct bh_child child;
-	struct bh_cgroup made;
-} work;
+/* What will be the entry. Not on the stack for the reason that bh_child is not. */
+static struct bh_cgroup made;
 
 __inline void make_root(void)
 {
-	work.made.flags = BH_CG_SLICES;
-	bh_side_of_root(&work.made.side[0], &work.child, 0);
-	bh_side_of_root(&work.made.side[1], &work.child, 1);
+	made.flags = BH_CG_SLICES;
+	bh_side_of_root(&made.side[0], 0);
+	bh_side_of_root(&made.side[1], 1);
 }
 
 /* False: @cg is not below the root, or its parent found no room. */
@@ -117,17 +111,17 @@ __inline bool make_child(const struct cgroup *cg)
 
 	if (!up)
 		return false;
-	work.made.parent = parent_id;
+	made.parent = parent_id;
 	if ((up->flags & BH_CG_FOREIGN) || !cg_is_roots(parent)) {
-		work.made.flags = BH_CG_FOREIGN;
+		made.flags = BH_CG_FOREIGN;
 	} else {
-		bh_name_read(&work.child, BPF_CORE_READ(cg, kn, name));
-		work.child.slices = up->flags & BH_CG_SLICES;
-		if (work.child.slices && bh_name_is_slice(&work.child))
-			work.made.flags = BH_CG_SLICES;
+		bh_name_read(BPF_CORE_READ(cg, kn, name));
+		bh_child.slices = up->flags & BH_CG_SLICES;
+		if (bh_child.slices && bh_name_is_slice())
+			made.flags = BH_CG_SLICES;
 	}
-	bh_side_of(&work.made.side[0], &up->side[0], &work.child, 0);
-	bh_side_of(&work.made.side[1], &up->side[1], &work.child, 1);
+	bh_side_of(&made.side[0], &up->side[0], 0);
+	bh_side_of(&made.side[1], &up->side[1], 1);
 	return true;
 }
 
@@ -141,27 +135,28 @@ __subprog int entry_write(const struct cgroup *cg, __u64 root, __u32 sides)
 	__u64 id = cg_id(cg);
 	struct bh_cgroup *entry;
 
-	__builtin_memset(&work, 0, sizeof(work));
-	work.child.cgid = id;
-	work.made.level = BPF_CORE_READ(cg, level);
+	__builtin_memset(&bh_child, 0, sizeof(bh_child));
+	__builtin_memset(&made, 0, sizeof(made));
+	bh_child.cgid = id;
+	made.level = BPF_CORE_READ(cg, level);
 	if (id == root)
 		make_root();
 	else if (!make_child(cg))
 		return 0;
 	if (!cg_is_roots(cg))
-		work.made.flags |= BH_CG_FOREIGN;
+		made.flags |= BH_CG_FOREIGN;
 
 	entry = bpf_map_lookup_elem(&bh_cgroups, &id);
 	if (!entry) {
-		if (bpf_map_update_elem(&bh_cgroups, &id, &work.made, BPF_NOEXIST))
+		if (bpf_map_update_elem(&bh_cgroups, &id, &made, BPF_NOEXIST))
 			no_room();
 		return 0;
 	}
-	*(volatile __u32 *)&entry->flags = work.made.flags;
+	*(volatile __u32 *)&entry->flags = made.flags;
 	if (sides & 1)
-		side_write(&entry->side[0], &work.made.side[0]);
+		side_write(&entry->side[0], &made.side[0]);
 	if (sides & 2)
-		side_write(&entry->side[1], &work.made.side[1]);
+		side_write(&entry->side[1], &made.side[1]);
 	return 0;
 }
 

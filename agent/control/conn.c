@@ -17,6 +17,9 @@ void bh_conn_free(struct bh_conn *c)
 {
 	if (!c)
 		return;
+	/* it went before its answer was written: what was promised is done all the same */
+	if (c->after)
+		c->after(c->server->agent);
 	sd_event_source_disable_unref(c->io);
 	sd_event_source_disable_unref(c->timer);
 	(void)close(c->fd);

@@ -6,8 +6,24 @@
 #ifndef BH_FLOWS_H
 #define BH_FLOWS_H
 
-#include "../../include/bh_abi.h"
-#include "../base/cleanup.h"
+#include <jansson.h>
+#include "../agent.h"
+
+#define BH_FLOWS_KEPT 4096
+
+/* An event with the names that its numbers had when it came. NULL: not known. */
+struct bh_flow {
+	struct bh_event ev;
+	int64_t wall_ms;
+	const char *cgroup, *local, *remote, *rule;
+};
+
+/* The names belong to @a and hold until it learns others. */
+struct bh_flow bh_flow_of(struct bh_agent *a, const struct bh_event *ev);
+/* Denied, or would have been. */
+bool bh_flow_is_denied(const struct bh_event *ev);
+/* A row as proto.h has it. NULL: no memory. */
+json_t *bh_flow_json(const struct bh_flow *flow);
 
 struct bh_flows;
 
@@ -16,7 +32,14 @@ struct bh_flows *bh_flows_new(void);
 void bh_flows_free(struct bh_flows *f);
 BH_DEFINE_CLEANUP(struct bh_flows *, bh_flows_free)
 
-/* Never fails: the oldest makes room. */
-void bh_flows_add(struct bh_flows *f, const struct bh_event *ev);
+/*
+ * Never fails: the oldest makes room, and without memory for the names it is kept without.
+ * @flow is copied, names too.
+ */
+void bh_flows_add(struct bh_flows *f, const struct bh_flow *flow);
+
+size_t bh_flows_count(const struct bh_flows *f);
+/* The @i-th from the newest (0), below bh_flows_count(). Good until the next is added. */
+const struct bh_flow *bh_flows_at(const struct bh_flows *f, size_t i);
 
 #endif

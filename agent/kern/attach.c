@@ -4,6 +4,7 @@
  * earlier agent left; detach everything. Called by the agent at start and by `rescue`.
  */
 #include <string.h>
+#include "../base/broken.h"
 #include "kern_internal.h"
 
 /* --- one link -------------------------------------------------------------------------------- */
@@ -65,7 +66,7 @@ static int new_link(struct bh_kern *k, enum bh_prog id, struct bh_diags *d)
 	if (fd < 0)
 		return kern_error(d, fd, NULL, "can't attach %s (%s): %s", bh_progs[id].name,
 				  bpf_program__section_name(k->prog[id]), strerror(-fd));
-	r = bh_pin_replace(k, "links", bh_progs[id].name, fd);
+	r = bh_broken(2) ? 0 : bh_pin_replace(k, "links", bh_progs[id].name, fd);
 	if (r < 0)
 		return pin_error(k, "links", bh_progs[id].name, r, d);
 	bh_closep(&k->link[id]);
@@ -77,6 +78,10 @@ static int attach_one(struct bh_kern *k, enum bh_prog id, struct bh_diags *d)
 {
 	int r;
 
+	if (bh_broken(3) && k->link[id] >= 0) {
+		(void)bpf_link_detach(k->link[id]);
+		usleep(20000);
+	}
 	if (bh_progs[id].role == BH_ROLE_CGROUP && on_our_cgroup(k, k->link[id])) {
 		r = bpf_link_update(k->link[id], bh_kern_prog_fd(k, id), NULL);
 		if (r < 0)
@@ -86,7 +91,7 @@ static int attach_one(struct bh_kern *k, enum bh_prog id, struct bh_diags *d)
 		return new_link(k, id, d);
 	}
 	/* somebody may have removed the pin; we still hold the link */
-	if (bh_pin_exists(k, "links", bh_progs[id].name))
+	if (bh_broken(2) || bh_pin_exists(k, "links", bh_progs[id].name))
 		return 0;
 	r = bh_pin_replace(k, "links", bh_progs[id].name, k->link[id]);
 	return r < 0 ? pin_error(k, "links", bh_progs[id].name, r, d) : 0;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include "../base/broken.h"
 #include "kern_internal.h"
 #include "bulkhead.skel.h"
 
@@ -271,6 +272,9 @@ static int open_all(struct bh_kern *k, const struct bh_kern_opts *opts, struct b
 		return kern_error(d, -errno, NULL, "can't open the BPF object: %s\n%s",
 				  strerror(errno), libbpf_words());
 	k->obj = k->skel->obj;
+#ifdef BH_BREAK
+	k->skel->rodata->bh_broken_promise = (__u32)bh_broken_promise();
+#endif
 	r = find_parts(k, d);
 	if (r == 0)
 		r = find_templates(k, d);

@@ -171,7 +171,7 @@ static int nested_add(struct walk *w, size_t outer, size_t inner)
 
 	if (last && last->outer == outer && last->inner == inner)
 		return 0;
-	if (w->n_nested == w->room_nested) {
+	if (!w->nested || w->n_nested == w->room_nested) {
 		size_t room = w->room_nested ? w->room_nested * 2 : 64;
 		struct nested *v = reallocarray(w->nested, room, sizeof(*v));
 

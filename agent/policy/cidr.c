@@ -8,17 +8,6 @@
 #include <string.h>
 #include "cidr.h"
 
-static int fail(struct bh_fault *f, const char *fmt, ...) _printf_(2, 3);
-static int fail(struct bh_fault *f, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(f->text, sizeof(f->text), fmt, ap);
-	va_end(ap);
-	return -EINVAL;
-}
-
 /* Whether the first @n bits are those of @prefix. */
 static bool begins_with(const struct bh_addr *a, const __u8 *prefix, int n)
 {
@@ -65,17 +54,17 @@ static int mask_length(const char *s)
 
 static int length_parse(const char *addr, const char *s, int max, struct bh_fault *f)
 {
-	size_t n = strlen(s);
-	int mask = mask_length(s);
+	int mask = mask_length(s), n = -1;
 
-	if (n > 0 && n <= 3 && !s[strspn(s, "0123456789")] && (s[0] != '0' || n == 1) &&
-	    atoi(s) <= max)
-		return atoi(s);
+	if (strlen(s) <= 3 && bh_is_decimal(s))
+		n = (int)strtoul(s, NULL, 10);
+	if (n >= 0 && n <= max)
+		return n;
 	if (mask >= 0 && max == 32)
 		bh_help(f->help, "write '%s/%d'", addr, mask);
 	else
 		bh_help(f->help, "0 to %d", max);
-	return fail(f, "'%.40s' is no prefix length", s);
+	return bh_fault_say(f, "'%.40s' is no prefix length", s);
 }
 
 /* IPv4 in IPv6's clothes: the one address must not have two spellings. */
@@ -85,7 +74,7 @@ static int refuse_mapped(const struct bh_cidr *c, struct bh_fault *f)
 	char text[BH_CIDR_TEXT];
 
 	bh_help(f->help, "write '%s'", bh_cidr_text(&v4, text));
-	return fail(f, "an IPv4 address written as IPv6");
+	return bh_fault_say(f, "an IPv4 address written as IPv6");
 }
 
 static int refuse_host_bits(const struct bh_cidr *c, const char *s, struct bh_fault *f)
@@ -97,7 +86,7 @@ static int refuse_host_bits(const struct bh_cidr *c, const char *s, struct bh_fa
 	one.plen = 128;
 	bh_help(f->help, "write '%s', or '%s' for the one address", bh_cidr_text(&right, prefix),
 		bh_cidr_text(&one, single));
-	return fail(f, "'%s' has bits set behind the prefix", s);
+	return bh_fault_say(f, "'%s' has bits set behind the prefix", s);
 }
 
 int bh_cidr_parse(const char *s, struct bh_cidr *ret, struct bh_fault *f)
@@ -115,11 +104,11 @@ int bh_cidr_parse(const char *s, struct bh_cidr *ret, struct bh_fault *f)
 	}
 	if (!family) {
 		bh_help(f->help, "write for example '10.0.1.0/28' or '2001:db8::/32'");
-		return fail(f, "'" BH_WORD "' is no address prefix", s);
+		return bh_fault_say(f, "'" BH_WORD "' is no address prefix", s);
 	}
 	if (!slash) {
 		bh_help(f->help, "write '%s/%d' for the one address", addr, family == 4 ? 32 : 128);
-		return fail(f, "'%s' has no prefix length", addr);
+		return bh_fault_say(f, "'%s' has no prefix length", addr);
 	}
 	plen = length_parse(addr, slash + 1, family == 4 ? 32 : 128, f);
 	if (plen < 0)
@@ -131,7 +120,8 @@ int bh_cidr_parse(const char *s, struct bh_cidr *ret, struct bh_fault *f)
 	if (!c.v4 && c.plen >= 10 && begins_with(&c.addr, link_local, 10)) {
 		bh_help(f->help, "match the workload by its unit, or use a global or unique local "
 				 "address");
-		return fail(f, "link-local addresses can't be told apart between interfaces");
+		return bh_fault_say(f,
+				    "link-local addresses can't be told apart between interfaces");
 	}
 	if (memcmp(c.addr.b, masked(c.addr, c.plen).b, 16) != 0)
 		return refuse_host_bits(&c, s, f);

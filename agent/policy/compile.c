@@ -10,7 +10,7 @@ const struct bh_limits bh_limits_default = {
 	.addrs = 1u << 20,
 	.prefixes = 1u << 17,
 	.rules = 1u << 17,
-	.names = 1u << 14,
+	.names = 1u << 15, /* a service is one of its socket, too */
 	.globs = 1u << 12,
 	.users = 1u << 16,
 };
@@ -96,7 +96,8 @@ static int compile(struct bh_compiler *c)
 	for (size_t i = 0; i < ARRAY_SIZE(step); i++) {
 		int r = step[i](c);
 
-		if (r < 0)
+		/* what does not fit is said, and the other tables may not fit either */
+		if (r < 0 && (r != -E2BIG || i == 0))
 			return r;
 	}
 	return c->too_big ? -E2BIG : 0;

@@ -64,10 +64,10 @@ struct bh_instant {
 struct bh_rule_info {
 	__u32 number;
 	char *id;
-	int line;	  /* in the YAML; 0 for defaults */
-	int source;	  /* index in bh_map.rule, or -1 for a default */
+	int line;	   /* in the YAML; 0 for defaults */
+	int source;	   /* index in bh_map.rule, or -1 for a default */
 	enum bh_kind kind; /* BH_KIND_MAX for a default */
-	size_t n_entries; /* table entries it needs */
+	size_t n_entries;  /* table entries it needs */
 };
 
 #define BH_TABLE(key, val, name)                                                                   \
@@ -78,7 +78,7 @@ struct bh_rule_info {
 	} name
 
 struct bh_compiled {
-	struct bh_side side; /* .gen is filled when it is staged */
+	struct bh_side side;			  /* .gen is filled when it is staged */
 	BH_TABLE(bh_pol_key, bh_pol_val, policy); /* sorted by key bytes, unique */
 	BH_TABLE(bh_addr, bh_addr_val, addrs);	  /* /128 (IPv4 /32) only */
 	BH_TABLE(bh_prefix_key, bh_addr_val, prefixes);

@@ -339,9 +339,9 @@ static void limits_check(struct walk *w)
 	const struct bh_limits *limits = w->c->limits;
 	struct bh_most whole = most_of(w, true), prefixes = most_of(w, false);
 
-	bh_limit_check(w->c, "exact addresses", w->c->out->addrs.n, limits->addrs, &whole);
-	bh_limit_check(w->c, "address prefixes", w->c->out->prefixes.n, limits->prefixes,
-		       &prefixes);
+	(void)bh_limit_check(w->c, "exact addresses", w->c->out->addrs.n, limits->addrs, &whole);
+	(void)bh_limit_check(w->c, "address prefixes", w->c->out->prefixes.n, limits->prefixes,
+			     &prefixes);
 }
 
 /* --- the step ------------------------------------------------------------------------------------ */

@@ -139,9 +139,9 @@ int bh_compile_names(struct bh_compiler *c);
 
 /*
  * Says that table @what needs @needs entries where there is room for @room, if so.
- * The compiler goes on, to tell all of them.
+ * The compiler goes on where it can, to tell all of them. Return: whether it fits.
  */
-void bh_limit_check(struct bh_compiler *c, const char *what, __u64 needs, __u64 room,
+bool bh_limit_check(struct bh_compiler *c, const char *what, __u64 needs, __u64 room,
 		    const struct bh_most *most);
 /* Keeps the one that needs more. */
 void bh_most_note(struct bh_most *most, const struct bh_most *other);

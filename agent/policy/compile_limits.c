@@ -12,7 +12,7 @@ void bh_most_note(struct bh_most *most, const struct bh_most *other)
 		*most = *other;
 }
 
-void bh_limit_check(struct bh_compiler *c, const char *what, __u64 needs, __u64 room,
+bool bh_limit_check(struct bh_compiler *c, const char *what, __u64 needs, __u64 room,
 		    const struct bh_most *most)
 {
 	struct bh_where where = bh_map_where(c->map, most->pos);
@@ -20,7 +20,7 @@ void bh_limit_check(struct bh_compiler *c, const char *what, __u64 needs, __u64 
 	int n = -1;
 
 	if (needs <= room)
-		return;
+		return true;
 	if (most->name)
 		n = asprintf(&help,
 			     "%s '%s' (line %d) needs most of it: %llu; make it smaller, or raise "
@@ -37,4 +37,5 @@ void bh_limit_check(struct bh_compiler *c, const char *what, __u64 needs, __u64 
 			  "the map needs %llu %s, there is room for %llu",
 			  (unsigned long long)needs, what, (unsigned long long)room);
 	c->too_big = true;
+	return false;
 }

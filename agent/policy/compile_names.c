@@ -5,194 +5,9 @@
  */
 #include "compile_names.h"
 
-/* One name that the map mentions, and what it shall mean. */
-struct want {
-	const char *name;
-	bool unit;
-	bool bits_only; /* a failsafe's `unit` */
-	bool has_users;
-	size_t seg;
-	size_t users; /* index in wants.users */
-	__u32 bit;
-	struct bh_pos pos;
-};
-
-struct wants {
-	struct want *v;
-	size_t n, room;
-	struct bh_u32s *users; /* one per match that names users */
-	size_t n_users, room_users;
-};
-
-static void wants_clear(struct wants *w)
-{
-	for (size_t i = 0; i < w->n_users; i++)
-		bh_u32s_free(&w->users[i]);
-	free(w->users);
-	free(w->v);
-}
-
-/* --- what the map says ----------------------------------------------------------------------------- */
-
-static int want_add(struct wants *w, const struct want *want)
-{
-	int r = bh_room_for_one(&w->v, &w->room, w->n, sizeof(*w->v));
-
-	if (r == 0)
-		w->v[w->n++] = *want;
-	return r;
-}
-
-static int words_gather(struct wants *w, const struct bh_words *words, struct want want)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < words->n; i++) {
-		want.name = words->v[i].s;
-		want.pos = words->v[i].pos;
-		r = want_add(w, &want);
-	}
-	return r;
-}
-
-static int match_gather(struct bh_compiler *c, struct wants *w, size_t seg,
-			const struct bh_match *m)
-{
-	struct want want = {.seg = seg, .has_users = bh_match_has_users(m)};
-	int r = 0;
-
-	if (m->n_cidr)
-		return 0;
-	if (want.has_users) {
-		want.users = w->n_users;
-		r = bh_room_for_one(&w->users, &w->room_users, w->n_users, sizeof(*w->users));
-		if (r < 0)
-			return r;
-		w->users[w->n_users++] = (struct bh_u32s){0};
-		r = bh_match_users(c, m, &w->users[want.users]);
-	}
-	if (r == 0)
-		r = words_gather(w, &m->cgroup, want);
-	want.unit = true;
-	return r == 0 ? words_gather(w, &m->unit, want) : r;
-}
-
-static int segments_gather(struct bh_compiler *c, struct wants *w)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < c->map->n_segment; i++)
-		for (size_t j = 0; r == 0 && j < c->map->segment[i].n_match; j++)
-			r = match_gather(c, w, i, &c->map->segment[i].match[j]);
-	return r;
-}
-
-/* --- failsafe units: one bit per list of units that occurs ------------------------------------------- */
-
-#define UNIT_LISTS_MAX 32
-
-static int word_cmp(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* The units of a failsafe, sorted, as one text. */
-static char *units_text(const struct bh_words *unit)
-{
-	_cleanup_free_ const char **s = calloc(unit->n, sizeof(*s));
-	_cleanup_free_ char *text = NULL;
-	size_t len = 0;
-	FILE *out = s ? open_memstream(&text, &len) : NULL;
-
-	if (!out)
-		return NULL;
-	for (size_t i = 0; i < unit->n; i++)
-		s[i] = unit->v[i].s;
-	qsort(s, unit->n, sizeof(*s), word_cmp);
-	for (size_t i = 0; i < unit->n; i++)
-		if (!i || strcmp(s[i - 1], s[i]) != 0)
-			fprintf(out, "%s/", s[i]);
-	if (fclose(out))
-		return NULL;
-	return TAKE_PTR(text);
-}
-
-struct unit_list {
-	char *text;
-	size_t rule;
-};
-
-struct unit_lists {
-	struct unit_list *v;
-	size_t n, room;
-};
-
-static void unit_lists_clear(struct unit_lists *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		free(l->v[i].text);
-	free(l->v);
-}
-
-static int unit_list_cmp(const void *a, const void *b)
-{
-	const struct unit_list *x = a, *y = b;
-	int r = strcmp(x->text, y->text);
-
-	return r ? r : (x->rule > y->rule) - (x->rule < y->rule);
-}
-
-static int unit_lists_gather(struct bh_compiler *c, struct unit_lists *l)
-{
-	for (size_t i = 0; i < c->map->n_rule; i++) {
-		if (!c->map->rule[i].unit.n)
-			continue;
-		int r = bh_room_for_one(&l->v, &l->room, l->n, sizeof(*l->v));
-
-		if (r < 0)
-			return r;
-		l->v[l->n].text = units_text(&c->map->rule[i].unit);
-		l->v[l->n].rule = i;
-		if (!l->v[l->n++].text)
-			return -ENOMEM;
-	}
-	if (l->n)
-		qsort(l->v, l->n, sizeof(*l->v), unit_list_cmp);
-	return 0;
-}
-
-static int failsafes_gather(struct bh_compiler *c, struct wants *w)
-{
-	_cleanup_(unit_lists_clear) struct unit_lists l = {0};
-	__u32 bit = 0;
-	int r = unit_lists_gather(c, &l);
-
-	c->unit_bit = calloc(c->map->n_rule + 1, sizeof(*c->unit_bit));
-	if (!c->unit_bit)
-		return -ENOMEM;
-	for (size_t i = 0; r == 0 && i < l.n; i++) {
-		const struct bh_rule_src *rule = &c->map->rule[l.v[i].rule];
-
-		bit += i && strcmp(l.v[i - 1].text, l.v[i].text) != 0;
-		if (bit == UNIT_LISTS_MAX) {
-			bh_report_error(
-				c->map, c->d, rule->unit.v[0].pos,
-				"leave `unit` out of some, or name the same units in several",
-				"failsafes name more than %d different units or lists of "
-				"units",
-				UNIT_LISTS_MAX);
-			return -EINVAL;
-		}
-		c->unit_bit[l.v[i].rule] = (__u8)bit;
-		r = words_gather(w, &rule->unit,
-				 (struct want){.unit = true, .bits_only = true, .bit = 1u << bit});
-	}
-	return r;
-}
-
 /* --- claims ------------------------------------------------------------------------------------------ */
 
-static void twice_error(struct bh_compiler *c, const struct want *want, const struct bh_claim *a,
+static void twice_error(struct bh_compiler *c, const struct bh_want *want, const struct bh_claim *a,
 			const char *who)
 {
 	const struct bh_segment *segment = c->map->segment;
@@ -204,8 +19,8 @@ static void twice_error(struct bh_compiler *c, const struct want *want, const st
 }
 
 /* @place shall mean what @want says, unless a stronger claim stands. */
-static int claim(struct bh_names *n, const struct wants *w, struct bh_place *place,
-		 const struct want *want, enum bh_claim_rank rank)
+static int claim(struct bh_names *n, const struct bh_wants *w, struct bh_place *place,
+		 const struct bh_want *want, enum bh_claim_rank rank)
 {
 	struct bh_claim claim = {.seg = want->seg, .pos = want->pos};
 
@@ -233,7 +48,7 @@ static int claim(struct bh_names *n, const struct wants *w, struct bh_place *pla
 	return 0;
 }
 
-static int claim_unit(struct bh_names *n, const struct wants *w, const struct want *want,
+static int claim_unit(struct bh_names *n, const struct bh_wants *w, const struct bh_want *want,
 		      const char *unit, size_t len, enum bh_claim_rank rank)
 {
 	struct bh_place *place;
@@ -242,7 +57,7 @@ static int claim_unit(struct bh_names *n, const struct wants *w, const struct wa
 	return r < 0 ? r : claim(n, w, place, want, rank);
 }
 
-static int claim_path(struct bh_names *n, const struct wants *w, const struct want *want)
+static int claim_path(struct bh_names *n, const struct bh_wants *w, const struct bh_want *want)
 {
 	struct bh_place *place = &n->paths;
 
@@ -272,7 +87,7 @@ static size_t service_stem(const char *name)
  * foo.socket is of foo.service's segment: the connections it accepts are handed to it. With
  * Accept=yes they are handed to instances of foo@.service (systemd.socket(5)).
  */
-static int claim_socket(struct bh_names *n, const struct wants *w, const struct want *want,
+static int claim_socket(struct bh_names *n, const struct bh_wants *w, const struct bh_want *want,
 			enum bh_claim_rank rank)
 {
 	size_t stem = service_stem(want->name);
@@ -293,7 +108,7 @@ static int claim_socket(struct bh_names *n, const struct wants *w, const struct 
 
 static int want_cmp(const void *a, const void *b)
 {
-	const struct want *x = a, *y = b;
+	const struct bh_want *x = a, *y = b;
 	int r = strcmp(x->name, y->name);
 
 	if (x->unit != y->unit)
@@ -306,7 +121,7 @@ static int want_cmp(const void *a, const void *b)
 	return (x->seg > y->seg) - (x->seg < y->seg);
 }
 
-static int claim_all(struct bh_names *n, struct wants *w)
+static int claim_all(struct bh_names *n, struct bh_wants *w)
 {
 	size_t errors = n->c->d->n_errors;
 	int r = 0;
@@ -314,7 +129,7 @@ static int claim_all(struct bh_names *n, struct wants *w)
 	if (w->n)
 		qsort(w->v, w->n, sizeof(*w->v), want_cmp);
 	for (size_t i = 0; r == 0 && i < w->n; i++) {
-		const struct want *want = &w->v[i];
+		const struct bh_want *want = &w->v[i];
 
 		if (want->unit)
 			r = claim_unit(n, w, want, want->name, strlen(want->name), BH_CLAIM_NAMED);
@@ -327,7 +142,7 @@ static int claim_all(struct bh_names *n, struct wants *w)
 	for (enum bh_claim_rank rank = BH_CLAIM_SERVICE; rank >= BH_CLAIM_TEMPLATE; rank--)
 		for (size_t i = 0; r == 0 && i < w->n; i++)
 			r = claim_socket(n, w, &w->v[i], rank);
-	return r;
+	return r == 0 ? bh_places_join(n) : r;
 }
 
 /* --- users claimed twice ------------------------------------------------------------------------------ */
@@ -357,9 +172,9 @@ static void users_settle(struct bh_compiler *c, struct bh_place *p)
 		if (!to || p->user[to - 1].uid != claim->uid) {
 			p->user[to++] = *claim;
 		} else if (p->user[to - 1].seg != claim->seg) {
-			struct want want = {.name = p->label ? p->label : "/",
-					    .seg = claim->seg,
-					    .pos = claim->pos};
+			struct bh_want want = {.name = p->label ? p->label : "/",
+					       .seg = claim->seg,
+					       .pos = claim->pos};
 
 			(void)snprintf(who, sizeof(who), "the user with uid %u at ", claim->uid);
 			twice_error(c, &want, &p->user[to - 1], who);
@@ -372,7 +187,7 @@ static void users_settle(struct bh_compiler *c, struct bh_place *p)
 
 /* --- the step ------------------------------------------------------------------------------------------ */
 
-static struct bh_most most_of(const struct bh_compiler *c, const struct wants *w, bool users,
+static struct bh_most most_of(const struct bh_compiler *c, const struct bh_wants *w, bool users,
 			      __u64 *ret_total)
 {
 	_cleanup_free_ __u64 *n = calloc(c->map->n_segment + 1, sizeof(*n));
@@ -380,7 +195,7 @@ static struct bh_most most_of(const struct bh_compiler *c, const struct wants *w
 
 	*ret_total = 0;
 	for (size_t i = 0; n && i < w->n; i++) {
-		const struct want *want = &w->v[i];
+		const struct bh_want *want = &w->v[i];
 		__u64 mine = 1;
 
 		if (users)
@@ -400,18 +215,22 @@ static struct bh_most most_of(const struct bh_compiler *c, const struct wants *w
 	return most;
 }
 
-/* Before anything is made: names and users that can't fit cost no memory. */
-static int early_check(struct bh_compiler *c, const struct wants *w)
+/*
+ * Before anything is made: what can't fit costs no memory. Names that paths share and users
+ * that are named twice count once in the end, so this is generous.
+ */
+static int early_check(struct bh_compiler *c, const struct bh_wants *w)
 {
 	__u64 names, users;
 	struct bh_most most = most_of(c, w, false, &names);
 	struct bh_most most_users = most_of(c, w, true, &users);
+	bool fits = true;
 
-	/* components that paths share count once, but there are not more of them than that */
-	bh_limit_check(c, "users of matches", users, c->limits->users, &most_users);
+	if (users > 2ull * c->limits->users)
+		fits &= bh_limit_check(c, "users of matches", users, c->limits->users, &most_users);
 	if (names > 64ull * (c->limits->names + c->limits->globs))
-		bh_limit_check(c, "unit and cgroup names", names, c->limits->names, &most);
-	return c->too_big ? -E2BIG : 0;
+		fits &= bh_limit_check(c, "unit and cgroup names", names, c->limits->names, &most);
+	return fits ? 0 : -E2BIG;
 }
 
 static void names_clear(struct bh_names *n)
@@ -419,7 +238,7 @@ static void names_clear(struct bh_names *n)
 	bh_arena_clear(&n->arena);
 }
 
-static int make(struct bh_names *n, struct wants *w)
+static int make(struct bh_names *n, struct bh_wants *w)
 {
 	struct bh_compiler *c = n->c;
 	size_t errors = c->d->n_errors;
@@ -439,14 +258,12 @@ static int make(struct bh_names *n, struct wants *w)
 
 int bh_compile_names(struct bh_compiler *c)
 {
-	_cleanup_(wants_clear) struct wants w = {0};
+	_cleanup_(bh_wants_clear) struct bh_wants w = {0};
 	_cleanup_(names_clear) struct bh_names n = {.c = c};
 	struct bh_most most, most_users;
 	__u64 names, users;
-	int r = segments_gather(c, &w);
+	int r = bh_wants_gather(c, &w);
 
-	if (r == 0)
-		r = failsafes_gather(c, &w);
 	if (r == 0)
 		r = early_check(c, &w);
 	if (r < 0)
@@ -456,12 +273,12 @@ int bh_compile_names(struct bh_compiler *c)
 	most = most_of(c, &w, false, &names);
 	most_users = most_of(c, &w, true, &users);
 	if (r == -E2BIG)
-		bh_limit_check(c, "unit and cgroup names", MAX(names, n.max_places + 1),
-			       c->limits->names, &most);
+		(void)bh_limit_check(c, "unit and cgroup names", MAX(names, n.max_places + 1),
+				     c->limits->names, &most);
 	if (r < 0)
 		return r;
-	bh_limit_check(c, "unit and cgroup names", c->out->names.n, c->limits->names, &most);
-	bh_limit_check(c, "globs", c->out->globs.n, c->limits->globs, &most);
-	bh_limit_check(c, "users of matches", c->out->users.n, c->limits->users, &most_users);
+	(void)bh_limit_check(c, "unit and cgroup names", c->out->names.n, c->limits->names, &most);
+	(void)bh_limit_check(c, "globs", c->out->globs.n, c->limits->globs, &most);
+	(void)bh_limit_check(c, "users of matches", c->out->users.n, c->limits->users, &most_users);
 	return 0;
 }

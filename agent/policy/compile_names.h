@@ -46,20 +46,63 @@ struct bh_names {
 	size_t n_places, max_places;
 };
 
-/* --- compile_places.c --------------------------------------------------------------------------- */
+/* --- compile_wants.c ------------------------------------------------------------------------------ */
+
+/* One name that the map mentions, and what it shall mean. */
+struct bh_want {
+	const char *name;
+	bool unit;
+	bool bits_only; /* a failsafe's `unit` */
+	bool has_users;
+	size_t seg;
+	size_t users; /* index in wants.users */
+	__u32 bit;
+	struct bh_pos pos;
+};
+
+struct bh_wants {
+	struct bh_want *v;
+	size_t n, room;
+	struct bh_u32s *users; /* one per match that names users */
+	size_t n_users, room_users;
+};
+
+/* All of them, and the bits of failsafes. */
+int bh_wants_gather(struct bh_compiler *c, struct bh_wants *ret);
+void bh_wants_clear(struct bh_wants *w);
+
+/* --- compile_places.c ----------------------------------------------------------------------------- */
 
 /* The child @label of @up, made if there is none. Return: 0, -E2BIG (too many), -ENOMEM. */
 int bh_place_child(struct bh_names *n, struct bh_place *up, const char *label, size_t len,
 		   struct bh_place **ret);
-/* NULL if there is none. */
+int bh_place_add_user(struct bh_names *n, struct bh_place *at, const struct bh_claim *claim);
+
+/* Where @label is or belongs among the children. */
+size_t bh_place_slot(const struct bh_place *up, const char *label, size_t len);
+/* The child of this label; of this label if it is an exact name. NULL if there is none. */
+struct bh_place *bh_place_find(const struct bh_place *up, const char *label);
 struct bh_place *bh_place_exact(const struct bh_place *up, const char *label);
 /* The glob child of @up that the datapath would find for exact name @label; NULL if none. */
 struct bh_place *bh_place_glob(const struct bh_place *up, const char *label);
-int bh_place_add_user(struct bh_names *n, struct bh_place *at, const struct bh_claim *claim);
+/* The globs of @up whose prefix is the first @len characters of @text. Return: how many. */
+size_t bh_place_globs(const struct bh_place *up, const char *text, size_t len, size_t *ret_first);
 
-/* Exact names get what stands below the globs that they fit: the datapath follows one path. */
+/* Of a glob: characters before its '*', and whether an exact name fits it. */
+size_t bh_place_prefix(const struct bh_place *glob);
+bool bh_place_fits(const struct bh_place *glob, const char *label);
+bool bh_place_is_slice(const struct bh_place *p);
+
+/* --- compile_unfold.c ----------------------------------------------------------------------------- */
+
+/* A path to a unit that is matched by its name, too, gets the users of both. */
+int bh_places_join(struct bh_names *n);
+/* Exact names get what stands below the globs that they fit; globs get each other's bits. */
 int bh_places_unfold(struct bh_names *n);
-/* What the kernel's tables can't hold, whatever their size. Return: 0, -EINVAL. */
+
+/* --- compile_depth.c ------------------------------------------------------------------------------ */
+
+/* Return: 0, or -EINVAL with what there is too much of. */
 int bh_places_check(struct bh_names *n);
 
 /* --- compile_users.c ------------------------------------------------------------------------------ */

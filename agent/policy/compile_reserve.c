@@ -151,8 +151,9 @@ static int check_room(struct reserve *r)
 		bh_most_note(&most, &(struct bh_most){"segment", s->name, s->pos, n});
 		total += n;
 	}
-	bh_limit_check(r->c, "reserved ports and protocols", total, RESERVE_MAX, &most);
-	return r->c->too_big ? -E2BIG : 0;
+	return bh_limit_check(r->c, "reserved ports and protocols", total, RESERVE_MAX, &most)
+		       ? 0
+		       : -E2BIG;
 }
 
 static int make(struct reserve *r)

@@ -131,7 +131,7 @@ static int count(struct bh_compiler *c, __u64 *ret, struct bh_most *most)
 	}
 	if (*ret / COUNT_SLACK <= room)
 		return 0;
-	bh_limit_check(c, "policy entries", *ret, room, most);
+	(void)bh_limit_check(c, "policy entries", *ret, room, most);
 	return -E2BIG;
 }
 
@@ -256,6 +256,7 @@ int bh_compile_rules(struct bh_compiler *c)
 	if (r == 0)
 		r = bh_compile_policy(c, cell, n, by_rank);
 	if (r == 0)
-		bh_limit_check(c, "policy entries", c->out->policy.n, c->limits->policy, &most);
+		(void)bh_limit_check(c, "policy entries", c->out->policy.n, c->limits->policy,
+				     &most);
 	return r;
 }

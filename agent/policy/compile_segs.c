@@ -204,8 +204,7 @@ int bh_compile_numbers(struct bh_compiler *c)
 		most = (struct bh_most){.word = "the two defaults of each segment",
 					.n = 2 * c->map->n_segment};
 	/* number 0 is nobody's */
-	bh_limit_check(c, "rule numbers", n + 1, c->limits->rules, &most);
-	if (c->too_big)
+	if (!bh_limit_check(c, "rule numbers", n + 1, c->limits->rules, &most))
 		return -E2BIG;
 	c->out->info = calloc(n + 1, sizeof(*c->out->info));
 	if (!c->out->info)

@@ -28,6 +28,15 @@ const char *bh_help(char ret[BH_HELP_MAX], const char *fmt, ...) _printf_(2, 3);
 const char *bh_help_word(const struct bh_diags *d, char ret[BH_HELP_MAX], const char *word,
 			 const char *const *words, size_t n, bool list);
 
+/* What is wrong with a single value, before anybody knows where it stands. */
+struct bh_fault {
+	char text[256];		/* what is wrong */
+	char help[BH_HELP_MAX]; /* what to do; may be empty */
+};
+
+/* Fills @f->text. Return: -EINVAL, so that a caller can `return bh_fault_say(...)`. */
+int bh_fault_say(struct bh_fault *f, const char *fmt, ...) _printf_(2, 3);
+
 /* --- YAML (yaml.c, scalar.c) ---------------------------------------------------------------- */
 
 enum bh_yaml_kind {
@@ -71,6 +80,9 @@ enum bh_yaml_type {
 };
 
 enum bh_yaml_type bh_yaml_type(const struct bh_yaml *y);
+
+/* Digits, without a sign or leading zeros. */
+bool bh_is_decimal(const char *s);
 
 /*
  * What YAML 1.1 would make of plain @s where YAML 1.2 sees something else (NULL: the same):
@@ -172,11 +184,6 @@ void bh_parse_labels(struct bh_parse *p, struct bh_label **ret, size_t *ret_n,
 		     const struct bh_yaml *y);
 
 /* --- text of single values (cidr.h, port.c, when.c): no state, no memory --------------------- */
-
-struct bh_fault {
-	char text[256];		/* what is wrong */
-	char help[BH_HELP_MAX]; /* what to do; may be empty */
-};
 
 /* Return: 0 or -EINVAL with @f filled. */
 /* RFC 3339 to seconds since 1970, more than 0. */

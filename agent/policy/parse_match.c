@@ -58,7 +58,7 @@ static bool check_unit(struct bh_parse *p, const struct bh_yaml *y, const char *
 	if (!dot || !dot[1])
 		return fault(p, y, bh_help(help, "write it whole: '%.80s.service'", s),
 			     "has no type");
-	if (dot == s)
+	if (*s == '.')
 		return fault(p, y, NULL, "is no name of a unit");
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
 		if (!strcmp(dot + 1, types[i]))

@@ -163,12 +163,15 @@ static int name_at_cmp(const void *a, const void *b)
 static bool index_names(struct bh_parse *p)
 {
 	size_t n = p->map->n_segment;
-	_cleanup_free_ struct name_at *list = calloc(n, sizeof(*list));
+	_cleanup_free_ struct name_at *list = NULL;
 
 	p->segments.name = calloc(n, sizeof(*p->segments.name));
 	p->segments.at = calloc(n, sizeof(*p->segments.at));
 	p->named = calloc(n, sizeof(*p->named));
-	if (!list || !p->segments.name || !p->segments.at || !p->named)
+	if (!p->segments.name || !p->segments.at || !p->named)
+		return false;
+	list = calloc(n, sizeof(*list));
+	if (!list)
 		return false;
 	for (size_t i = 0; i < n; i++)
 		list[i] = (struct name_at){p->map->segment[i].name, i};

@@ -5,17 +5,6 @@
 #include <string.h>
 #include "port.h"
 
-static int fail(struct bh_fault *f, const char *fmt, ...) _printf_(2, 3);
-static int fail(struct bh_fault *f, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(f->text, sizeof(f->text), fmt, ap);
-	va_end(ap);
-	return -EINVAL;
-}
-
 static bool is_number(const char *s)
 {
 	return *s && !s[strspn(s, "0123456789")];
@@ -51,7 +40,7 @@ static int unknown_name(int proto, const char *s, struct bh_fault *f)
 			"write the number, for example '%s/443', '%s/8080-8089', or '%s' "
 			"for every port",
 			proto_word(proto), proto_word(proto), proto_word(proto));
-	return fail(f, "'%.40s' is no port", s);
+	return bh_fault_say(f, "'%.40s' is no port", s);
 }
 
 /* Decimal, 1 to 65535, no leading zeros. Return: the port or 0. */
@@ -69,7 +58,7 @@ static unsigned number_parse(const char *s, size_t len)
 static int bad_number(const char *s, struct bh_fault *f)
 {
 	bh_help(f->help, "1 to 65535, in decimal");
-	return fail(f, "'%.40s' is no port", s);
+	return bh_fault_say(f, "'%.40s' is no port", s);
 }
 
 static int range_parse(const char *s, struct bh_port *ret, struct bh_fault *f)
@@ -82,7 +71,7 @@ static int range_parse(const char *s, struct bh_port *ret, struct bh_fault *f)
 		return bad_number(s, f);
 	if (lo > hi) {
 		bh_help(f->help, "write '%s/%u-%u'", proto_word(ret->proto), hi, lo);
-		return fail(f, "the range '%.40s' ends before it begins", s);
+		return bh_fault_say(f, "the range '%.40s' ends before it begins", s);
 	}
 	ret->lo = (__u16)lo;
 	ret->hi = (__u16)hi;
@@ -108,7 +97,7 @@ static int port_parse(int proto, const char *s, struct bh_port *ret, struct bh_f
 	if (!(name->protos & (proto == IPPROTO_TCP ? BH_NAME_TCP : BH_NAME_UDP))) {
 		bh_help(f->help, "write '%s/%s', or the number: '%s/%u'", proto_word(other), s,
 			proto_word(proto), name->port);
-		return fail(f, "'%s' is a port of %s", s, proto_word(other));
+		return bh_fault_say(f, "'%s' is a port of %s", s, proto_word(other));
 	}
 	ret->lo = ret->hi = name->port;
 	return 0;
@@ -131,7 +120,7 @@ static int icmp_unknown(const char *s, struct bh_fault *f)
 				 "example 'icmp/echo-request'");
 	else
 		bh_help(f->help, "for example 'icmp/echo-request', or 'icmp' for every type");
-	return fail(f, "'%.40s' is no ICMP type", s);
+	return bh_fault_say(f, "'%.40s' is no ICMP type", s);
 }
 
 static int icmp_parse(const char *s, struct bh_port *ret, struct bh_fault *f)
@@ -161,7 +150,7 @@ static int icmp_parse(const char *s, struct bh_port *ret, struct bh_fault *f)
 /* --- other protocols ------------------------------------------------------------------------ */
 
 /* Protocols that have words of their own, and headers that are no protocols. */
-static const char *better_word(unsigned n, struct bh_fault *f)
+static const char *better_word(unsigned long n, struct bh_fault *f)
 {
 	switch (n) {
 	case IPPROTO_ICMP:
@@ -184,16 +173,14 @@ static const char *better_word(unsigned n, struct bh_fault *f)
 
 static int number_of_protocol(const char *s, struct bh_port *ret, struct bh_fault *f)
 {
-	unsigned n = 0;
+	unsigned long n = s && strlen(s) <= 3 && bh_is_decimal(s) ? strtoul(s, NULL, 10) : 255;
 
-	if (s && is_number(s) && strlen(s) <= 3 && (*s != '0' || !s[1]))
-		n = (unsigned)atoi(s);
-	if (!s || !is_number(s) || strlen(s) > 3 || (*s == '0' && s[1]) || n > 254) {
+	if (n > 254) {
 		bh_help(f->help, "write the number that IANA gave it, for example 'proto/47'");
-		return fail(f, "'%.40s' is no protocol number", s ? s : "");
+		return bh_fault_say(f, "'%.40s' is no protocol number", s ? s : "");
 	}
 	if (better_word(n, f))
-		return fail(f, "protocol %u can't be named by its number", n);
+		return bh_fault_say(f, "protocol %lu can't be named by its number", n);
 	ret->proto = (__u8)n;
 	ret->any_port = true;
 	ret->hi = 65535;
@@ -236,18 +223,18 @@ static int unknown_protocol(const char *s, const char *word, const char *rest, s
 			bh_help(f->help, "write '%s%s%.40s'", other_words[i].instead,
 				rest && !strchr(other_words[i].instead, '/') ? "/" : "",
 				rest && !strchr(other_words[i].instead, '/') ? rest : "");
-			return fail(f, "'%.40s' is no protocol here", word);
+			return bh_fault_say(f, "'%.40s' is no protocol here", word);
 		}
 	if (rest && (!strcmp(rest, "tcp") || !strcmp(rest, "udp"))) {
 		bh_help(f->help, "write '%s/%.40s'", rest, word);
-		return fail(f, "'%.40s': the protocol comes first", s);
+		return bh_fault_say(f, "'%.40s': the protocol comes first", s);
 	}
 	if (!rest && (is_number(s) || name_find(s))) {
 		const struct bh_port_name *name = name_find(s);
 		bool udp = name && !(name->protos & BH_NAME_TCP);
 
 		bh_help(f->help, udp ? "write 'udp/%.40s'" : "write 'tcp/%.40s'", s);
-		return fail(f, "'%.40s' has no protocol", s);
+		return bh_fault_say(f, "'%.40s' has no protocol", s);
 	}
 	near = bh_nearest(word, words, ARRAY_SIZE(words));
 	if (near)
@@ -256,7 +243,7 @@ static int unknown_protocol(const char *s, const char *word, const char *rest, s
 	else
 		bh_help(f->help, "write for example 'tcp/443', 'tcp/8080-8089', 'udp/domain', "
 				 "'icmp/echo-request', 'proto/47' or 'any'");
-	return fail(f, "'%.60s' is no port", s);
+	return bh_fault_say(f, "'%.60s' is no port", s);
 }
 
 int bh_port_parse(const char *s, struct bh_port *ret, struct bh_fault *f)

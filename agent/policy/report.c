@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* report.c - findings about a map, and what to do about them. Called all over this room. */
+#include <errno.h>
 #include <stdarg.h>
 #include "internal.h"
 
@@ -48,6 +49,16 @@ const char *bh_help(char ret[BH_HELP_MAX], const char *fmt, ...)
 	(void)vsnprintf(ret, BH_HELP_MAX, fmt, ap);
 	va_end(ap);
 	return ret;
+}
+
+int bh_fault_say(struct bh_fault *f, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(f->text, sizeof(f->text), fmt, ap);
+	va_end(ap);
+	return -EINVAL;
 }
 
 /* Beyond this many candidates a hundred errors would take seconds. */

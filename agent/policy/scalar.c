@@ -29,17 +29,22 @@ static bool is_null(const char *s)
 	return is_word_of(s, words, ARRAY_SIZE(words));
 }
 
-static const char *skip_sign(const char *s)
-{
-	return s + (*s == '-' || *s == '+');
-}
-
 #define DIGITS "0123456789"
 #define HEX    "0123456789abcdefABCDEF"
 
 static bool is_all(const char *s, const char *set)
 {
 	return *s && !s[strspn(s, set)];
+}
+
+bool bh_is_decimal(const char *s)
+{
+	return is_all(s, DIGITS) && (*s != '0' || !s[1]);
+}
+
+static const char *skip_sign(const char *s)
+{
+	return s + (*s == '-' || *s == '+');
 }
 
 static bool is_int(const char *s)

@@ -239,7 +239,9 @@ static void select_list(struct bh_parse *p, struct bh_sel *sel, const struct bh_
 	if (!afford(p, y->pos, n))
 		return;
 	sel->seg = bh_parse_alloc(p, n, sizeof(*sel->seg));
-	for (; sel->seg && n; n--, e = e->next) {
+	if (!sel->seg)
+		return;
+	for (; n; n--, e = e->next) {
 		if (e->kind == BH_YAML_SCALAR && !strcmp(e->s, "any"))
 			bh_parse_error(p, e, "write `any` alone, without a list",
 				       "'any' is every segment already");

@@ -94,7 +94,7 @@ static __s64 when(const char *s)
 	}
 	if (!offset_parse(&s, &offset) || *s)
 		return 0;
-	return days_since(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
+	return ((days_since(year, month, day) * 24 + hour) * 60 + minute) * 60 + second - offset;
 }
 
 int bh_when_parse(const char *s, __s64 *ret_s, struct bh_fault *f)

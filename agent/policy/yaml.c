@@ -17,6 +17,8 @@
 #define MAX_SCALAR_BYTES 4096
 /* libfyaml reads to the end of a line before it says that a bracket opens something. */
 #define MAX_OPEN_BRACKETS 1000
+/* Of many escaped quotes it leaks memory: github.com/pantoniou/libfyaml/issues/233. */
+#define MAX_QUOTES 3
 
 struct frame {
 	struct bh_yaml *node;
@@ -35,6 +37,7 @@ struct loader {
 	struct bh_yaml *root;
 	struct bh_pos last; /* of the newest node: nodes without text stand behind it */
 	int n_documents;
+	bool ended; /* the parser came to the end by itself */
 };
 
 static int fail(struct loader *l, struct bh_pos pos, const char *help, const char *text)
@@ -45,10 +48,10 @@ static int fail(struct loader *l, struct bh_pos pos, const char *help, const cha
 
 /* --- before libfyaml sees it ---------------------------------------------------------------- */
 
-/* Where a line begins: is it one of the few that libfyaml takes too much time for? */
+/* Where a line begins: is it one of the few that libfyaml 0.7 does not cope with? */
 static int check_line(struct loader *l, const char *s, int line)
 {
-	int open = 0;
+	int open = 0, quotes = 0;
 
 	if (*s == '%')
 		return fail(l, (struct bh_pos){line, 1, 1}, "remove this line",
@@ -60,6 +63,10 @@ static int check_line(struct loader *l, const char *s, int line)
 		if (open > MAX_OPEN_BRACKETS)
 			return fail(l, (struct bh_pos){line, col, 1}, NULL,
 				    "too many open brackets");
+		quotes = *s == '\'' ? quotes + 1 : 0;
+		if (quotes > MAX_QUOTES)
+			return fail(l, (struct bh_pos){line, col, 1}, "write it in double quotes",
+				    "too many quotes in a row");
 	}
 	return 0;
 }
@@ -188,7 +195,7 @@ static int add_scalar(struct loader *l, const struct fy_event *e)
 	if (token) {
 		text = fy_token_get_text(token, &len);
 		if (!text)
-			return -ENOMEM;
+			return fail(l, y->pos, NULL, "YAML: this value can't be read");
 	}
 	if (len > MAX_SCALAR_BYTES) {
 		bh_report_error(l->map, l->d, y->pos, NULL,
@@ -227,9 +234,13 @@ static int begin(struct loader *l, enum bh_yaml_kind kind, struct fy_token *toke
 
 /* --- duplicate keys ------------------------------------------------------------------------- */
 
+struct key {
+	struct bh_yaml *y;
+};
+
 static int by_text(const void *a, const void *b)
 {
-	const struct bh_yaml *x = *(struct bh_yaml *const *)a, *y = *(struct bh_yaml *const *)b;
+	const struct bh_yaml *x = ((const struct key *)a)->y, *y = ((const struct key *)b)->y;
 	int r = strcmp(x->s, y->s);
 
 	if (r)
@@ -239,27 +250,29 @@ static int by_text(const void *a, const void *b)
 
 static int refuse_duplicates(struct loader *l, struct bh_yaml *map)
 {
-	_cleanup_free_ struct bh_yaml **keys = NULL;
+	_cleanup_free_ struct key *keys = NULL;
 	size_t n = 0;
 
 	if (map->n < 2)
 		return 0;
-	keys = calloc(map->n, sizeof(struct bh_yaml *));
+	keys = calloc(map->n, sizeof(*keys));
 	if (!keys)
 		return -ENOMEM;
 	for (struct bh_yaml *k = map->child; k; k = k->next ? k->next->next : NULL)
 		if (k->kind == BH_YAML_SCALAR)
-			keys[n++] = k;
+			keys[n++].y = k;
 	qsort(keys, n, sizeof(*keys), by_text);
 	for (size_t i = 1, first = 0; i < n; i++) {
-		if (strcmp(keys[i]->s, keys[first]->s) != 0) {
+		struct bh_yaml *y = keys[i].y;
+
+		if (strcmp(y->s, keys[first].y->s) != 0) {
 			first = i;
 			continue;
 		}
-		bh_report_error(l->map, l->d, keys[i]->pos, "keep one of the two",
-				"duplicate key '" BH_WORD "', first in line %d", keys[i]->s,
-				keys[first]->pos.line);
-		keys[i]->kind = BH_YAML_BAD;
+		bh_report_error(l->map, l->d, y->pos, "keep one of the two",
+				"duplicate key '" BH_WORD "', first in line %d", y->s,
+				keys[first].y->pos.line);
+		y->kind = BH_YAML_BAD;
 	}
 	return 0;
 }
@@ -269,10 +282,11 @@ static int refuse_duplicates(struct loader *l, struct bh_yaml *map)
 static int end(struct loader *l)
 {
 	struct frame *f = &l->stack[--l->depth];
-	int r = f->node->kind == BH_YAML_MAP ? refuse_duplicates(l, f->node) : 0;
+	struct bh_yaml *y = f->node;
+	int r = y->kind == BH_YAML_MAP ? refuse_duplicates(l, y) : 0;
 
 	if (f->is_key)
-		f->node->kind = BH_YAML_BAD;
+		y->kind = BH_YAML_BAD;
 	return r;
 }
 
@@ -309,6 +323,9 @@ static int take(struct loader *l, const struct fy_event *e)
 		(void)fail(l, pos_of(l, e->alias.anchor), "write the value out where it is needed",
 			   "aliases are not part of the language");
 		return add_node(l, BH_YAML_BAD, e->alias.anchor) ? 0 : -ENOMEM;
+	case FYET_STREAM_END:
+		l->ended = true;
+		return 0;
 	default:
 		return 0;
 	}
@@ -335,8 +352,9 @@ static int syntax_error(struct loader *l, struct fy_diag *diag)
 	void *iter = NULL;
 	struct fy_diag_error *e = fy_diag_errors_iterate(diag, &iter);
 
+	/* libfyaml 0.7 gives up on `|0` without a word, for one. */
 	if (!e)
-		return -ENOMEM;
+		return fail(l, l->last, NULL, "YAML: can't be read from here on");
 	bh_report_error(l->map, l->d, (struct bh_pos){MAX(e->line, 1), MAX(e->column, 1), 1}, NULL,
 			"YAML: %s", e->msg);
 	return -EINVAL;
@@ -358,7 +376,7 @@ static int parse_text(struct loader *l, struct fy_diag *diag)
 		r = -ENOMEM;
 	else
 		r = read_events(l, parser);
-	if (!r && fy_parser_get_stream_error(parser))
+	if (!r && (!l->ended || fy_parser_get_stream_error(parser)))
 		r = syntax_error(l, diag);
 	fy_parser_destroy(parser);
 	return r;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 static char home[PATH_MAX]; /* where the caller was before it moved */
+static pid_t owner;	    /* the test, also for the processes it forks */
 
 int cg_root(char *ret, size_t size)
 {
@@ -40,7 +41,9 @@ static int path_of(const char *name, char *ret, size_t size)
 
 	if (err)
 		return err;
-	if ((size_t)snprintf(ret, size, "%s/bh-test-%d%s%s", root, (int)getpid(), *name ? "/" : "",
+	if (!owner)
+		owner = getpid();
+	if ((size_t)snprintf(ret, size, "%s/bh-test-%d%s%s", root, (int)owner, *name ? "/" : "",
 			     name) >= size)
 		return -ENAMETOOLONG;
 	return 0;

@@ -4,6 +4,8 @@
 peer.py serve tcp|udp ADDRESS PORT      answers everything with "pong"
 peer.py ask tcp|udp ADDRESS PORT [S]    prints what a client gets: answered, timeout (after S,
                                         default 1, seconds), closed, or the name of an errno
+peer.py probe ADDRESS PORT              connects over TCP again and again; at SIGTERM a line for each
+                                        outcome: "connected 1234", "EPERM 99", with how many
 peer.py talk ADDRESS PORT               one TCP connection that asks every 100 ms: a line each
                                         answer, "cut: ERRNO" when it ends
 """
@@ -31,7 +33,7 @@ def serve(proto, address, port):
                 s.sendto(b"pong", who)
             except OSError as e:
                 print("answer:", errno.errorcode[e.errno], flush=True)
-    s.listen(64)
+    s.listen(4096)
     import threading
 
     def answer(c):
@@ -64,6 +66,36 @@ def ask(proto, address, port, wait=1.0):
         return errno.errorcode[e.errno]
 
 
+def probe(address, port):
+    import collections
+    import signal
+    import struct
+
+    seen = collections.Counter()
+
+    def report(*_):
+        for outcome, n in sorted(seen.items()):
+            print(outcome, n, flush=True)
+        sys.exit()
+
+    signal.signal(signal.SIGTERM, report)
+    print("# probing", flush=True)
+    hard = struct.pack("ii", 1, 0)  # resets, so that no port is used up
+    while True:
+        s = socket.socket(family(address), socket.SOCK_STREAM)
+        s.settimeout(1)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, hard)
+        try:
+            s.connect((address, port))
+            seen["connected"] += 1
+            time.sleep(0.001)  # the server must keep up
+        except socket.timeout:
+            seen["timeout"] += 1
+        except OSError as e:
+            seen[errno.errorcode[e.errno]] += 1
+        s.close()
+
+
 def talk(address, port):
     s = socket.socket(family(address), socket.SOCK_STREAM)
     s.settimeout(2)
@@ -86,6 +118,8 @@ if verb == "serve":
     serve(args[0], args[1], int(args[2]))
 elif verb == "ask":
     print(ask(args[0], args[1], int(args[2]), *map(float, args[3:])))
+elif verb == "probe":
+    probe(args[0], int(args[1]))
 elif verb == "talk":
     print("cut:", talk(args[0], int(args[1])), flush=True)
 else:

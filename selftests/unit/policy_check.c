@@ -154,7 +154,7 @@ static void test_prefixes(void **state)
 		{TWO("{ cidr: 10.0.0.0/8, except: 10.0.0.0/8 }", "{ unit: x.service }"),
 		 "6:43: error: 10.0.0.0/8 is in `cidr` and in `except`"},
 		{TWO("{ cidr: 127.0.0.0/8 }", "{ unit: x.service }"),
-		 "6:24: warning: a peer on a loopback address is on this host"},
+		 "6:23: warning: a peer on a loopback address is on this host"},
 		{TWO("{ cidr: \"::1/128\" }", "{ unit: x.service }"),
 		 "warning: a peer on a loopback"},
 		{TWO("{ cidr: 0.0.0.0/0, except: 127.0.0.0/8 }", "{ unit: x.service }"), NULL},

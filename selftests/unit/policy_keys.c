@@ -37,7 +37,7 @@ static void test_segment_errors(void **state)
 		{SEGMENT("dhcp: \"true\""), "error: true or false is needed here"},
 		{SEGMENT("dhcp: True"), "error: true or false is needed here"},
 		{SEGMENT("admin: 1"), "error: true or false is needed here"},
-		{SEGMENT("raw: true"), "error: a word is needed here, not a boolean"},
+		{SEGMENT("raw: true"), "error: unknown value 'true' | one of deny, allow"},
 		{SEGMENT("listen: tcp"), "5:69: error: `listen` names ports of tcp or udp"},
 		{SEGMENT("listen: [tcp/80, icmp/echo-request]"), "`listen` names ports"},
 		{SEGMENT("listen: proto/47"), "`listen` names ports"},

@@ -2,248 +2,14 @@
 /*
  * policy_model.c - the compiled tables against a second opinion: random maps and questions at
  * their edges, answered once by a walk over the map as it is written and once by the tables.
- * BH_SEED=N repeats a run, BH_ROUNDS=N makes it longer.
+
  */
+#include "policydraft.h"
 #include "policyrig.h"
 
 #include <netinet/in.h>
 #include <string.h>
-#include <time.h>
 #include "../../agent/policy/cidr.h"
-
-/* --- dice --------------------------------------------------------------------------------------- */
-
-static __u64 dice;
-
-static __u32 roll(__u32 n)
-{
-	dice ^= dice << 13;
-	dice ^= dice >> 7;
-	dice ^= dice << 17;
-	return (__u32)((dice >> 11) % n);
-}
-
-static bool one_in(__u32 n)
-{
-	return roll(n) == 0;
-}
-
-#define pick(list) ((list)[roll(ARRAY_SIZE(list))])
-
-/* --- a random map --------------------------------------------------------------------------------- */
-
-static const char *const prefixes[] = {
-	"0.0.0.0/0",
-	"0.0.0.0/1",
-	"10.0.0.0/8",
-	"10.0.0.0/9",
-	"10.0.0.0/16",
-	"10.0.0.0/24",
-	"10.0.0.128/25",
-	"10.0.0.0/32",
-	"10.0.0.1/32",
-	"10.0.0.255/32",
-	"10.0.1.0/24",
-	"10.255.255.255/32",
-	"255.255.255.255/32",
-	"192.168.0.0/16",
-	"192.168.0.0/31",
-	"169.254.0.0/16",
-	"::/0",
-	"::/64",
-	"::/80",
-	"::fffe:0:0/95",
-	"::/1",
-	"fe00::/8",
-	"::1/128",
-	"2001:db8::/32",
-	"2001:db8::/48",
-	"2001:db8::/127",
-	"2001:db8::1/128",
-	"2001:db8:0:1::/64",
-	"ffff::/16",
-	"2001:db8::/33",
-	"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128",
-};
-
-static const char *const ports[] = {
-	"tcp/1",
-	"tcp/22",
-	"tcp/80",
-	"tcp/443",
-	"tcp/8080-8089",
-	"tcp/1-65535",
-	"tcp/1023-1025",
-	"tcp/32767-32769",
-	"tcp/65535",
-	"tcp",
-	"udp/53",
-	"udp",
-	"udplite/53",
-	"icmp",
-	"icmp/echo-request",
-	"icmp/destination-unreachable",
-	"proto/47",
-	"proto/132",
-	"any",
-	"tcp/8000-8191",
-	"udp/1-1023",
-	"tcp/81",
-};
-
-static const char *const reserved_names[] = {"world", "unassigned", "host"};
-
-struct draft {
-	FILE *out;
-	int n_segments;
-	bool taken[ARRAY_SIZE(prefixes)];
-	int n_rules;
-};
-
-static int prefix_take(struct draft *d)
-{
-	__u32 i = roll(ARRAY_SIZE(prefixes));
-
-	if (d->taken[i])
-		return -1;
-	d->taken[i] = true;
-	return (int)i;
-}
-
-/* Some prefix inside prefix @of, or none. */
-static void draft_except(struct draft *d, int of)
-{
-	struct bh_cidr wide, narrow;
-	struct bh_fault f;
-
-	assert_int_equal(bh_cidr_parse(prefixes[of], &wide, &f), 0);
-	for (int tries = 0; tries < 10; tries++) {
-		const char *s = pick(prefixes);
-
-		assert_int_equal(bh_cidr_parse(s, &narrow, &f), 0);
-		if (narrow.plen > wide.plen && bh_cidr_contains(&wide, &narrow)) {
-			fprintf(d->out, ", except: [\"%s\"]", s);
-			return;
-		}
-	}
-}
-
-static void draft_segment(struct draft *d, int i)
-{
-	fprintf(d->out, "  s%d: { match: [ { unit: s%d.service }", i, i);
-	for (int n = (int)roll(4); n > 0; n--) {
-		int prefix = prefix_take(d);
-
-		if (prefix < 0)
-			continue;
-		fprintf(d->out, ", { cidr: [\"%s\"]", prefixes[prefix]);
-		if (one_in(3))
-			draft_except(d, prefix);
-		fprintf(d->out, " }");
-	}
-	fprintf(d->out, " ] }\n");
-}
-
-static void draft_sel(struct draft *d, const char *key)
-{
-	__u32 n = 1 + roll(3), seen = 0;
-
-	fprintf(d->out, "%s: ", key);
-	if (one_in(4)) {
-		fprintf(d->out, "any");
-		return;
-	}
-	fprintf(d->out, "[");
-	for (__u32 i = 0; i < n; i++) {
-		__u32 seg = roll((__u32)d->n_segments + 3);
-
-		if (seen & 1u << seg)
-			continue;
-		fprintf(d->out, "%s", seen ? ", " : "");
-		seen |= 1u << seg;
-		if (seg < 3)
-			fprintf(d->out, "%s", reserved_names[seg]);
-		else
-			fprintf(d->out, "s%u", seg - 3);
-	}
-	fprintf(d->out, "]");
-}
-
-static void draft_ports(struct draft *d)
-{
-	const char *last = NULL;
-
-	if (one_in(4)) {
-		fprintf(d->out, ", port: any");
-		return;
-	}
-	fprintf(d->out, ", port: [");
-	for (__u32 n = 1 + roll(3); n > 0; n--) {
-		const char *port = pick(ports);
-
-		if (!strcmp(port, "any") || port == last)
-			port = "tcp/443";
-		fprintf(d->out, "%s%s", last ? ", " : "", port);
-		last = port;
-	}
-	fprintf(d->out, "]");
-}
-
-static void draft_rule(struct draft *d, bool deny)
-{
-	fprintf(d->out, "  - { id: r%d, ", d->n_rules++);
-	draft_sel(d, "from");
-	fprintf(d->out, ", ");
-	draft_sel(d, "to");
-	draft_ports(d);
-	if (one_in(4))
-		fprintf(d->out, ", mode: observe");
-	if (one_in(5))
-		fprintf(d->out, ", until: 20%d-01-01T00:00:00Z", one_in(2) ? 25 : 27);
-	if (!deny && one_in(8))
-		fprintf(d->out, ", jit: { max: 1h }");
-	if (!deny && one_in(8))
-		fprintf(d->out, ", require: { posture: healthy }");
-	fprintf(d->out, " }\n");
-}
-
-static void draft_failsafe(struct draft *d)
-{
-	static const char *const failsafe_ports[] = {"tcp/22", "[tcp/443, icmp]", "tcp", "icmp",
-						     "tcp/20-25"};
-
-	fprintf(d->out, "  - { %s: { cidr: [\"%s\"] }, wide: true, port: %s",
-		one_in(3) ? "to" : "from", pick(prefixes), pick(failsafe_ports));
-	if (one_in(3))
-		fprintf(d->out, ", unit: s%u.service", roll((__u32)d->n_segments));
-	fprintf(d->out, " }\n");
-}
-
-static char *draft_map(void)
-{
-	struct draft d = {.n_segments = 1 + (int)roll(6)};
-	char *text;
-	size_t len;
-
-	d.out = open_memstream(&text, &len);
-	assert_non_null(d.out);
-	fprintf(d.out, "segments:\n");
-	for (int i = 0; i < d.n_segments; i++)
-		draft_segment(&d, i);
-	fprintf(d.out, "allow:\n");
-	for (__u32 n = 1 + roll(6); n > 0; n--)
-		draft_rule(&d, false);
-	if (!one_in(3)) {
-		fprintf(d.out, "deny:\n");
-		for (__u32 n = 1 + roll(4); n > 0; n--)
-			draft_rule(&d, true);
-	}
-	fprintf(d.out, "failsafe:\n");
-	for (__u32 n = 1 + roll(3); n > 0; n--)
-		draft_failsafe(&d);
-	assert_int_equal(fclose(d.out), 0);
-	return text;
-}
 
 /* --- a random question ------------------------------------------------------------------------------ */
 
@@ -262,7 +28,7 @@ struct question {
 static struct bh_addr edge_of(const struct bh_cidr *cidr)
 {
 	struct bh_addr a = cidr->addr;
-	__u32 which = roll(4);
+	__u32 which = pol_roll(4);
 
 	if (which >= 2)
 		for (int bit = cidr->plen; bit < 128; bit++)
@@ -285,9 +51,9 @@ static struct bh_addr random_addr(void)
 	struct bh_cidr cidr;
 	struct bh_fault f;
 
-	if (one_in(6))
-		return pol_addr(pick(others));
-	assert_int_equal(bh_cidr_parse(pick(prefixes), &cidr, &f), 0);
+	if (pol_one_in(6))
+		return pol_addr(pol_pick(others));
+	assert_int_equal(bh_cidr_parse(pol_prefix(), &cidr, &f), 0);
 	return edge_of(&cidr);
 }
 
@@ -297,7 +63,7 @@ static __u16 random_port(void)
 	static const __u16 edges[] = {1,    22,	  53,	80,   81,   443,   1023,  1024, 1025,
 				      8000, 8080, 8088, 8089, 8191, 32767, 32768, 65535};
 
-	return one_in(4) ? (__u16)roll(65536) : (__u16)(pick(edges) + roll(3) - 1);
+	return pol_one_in(4) ? (__u16)pol_roll(65536) : (__u16)(pol_pick(edges) + pol_roll(3) - 1);
 }
 
 static struct question random_question(const struct bh_map *map)
@@ -306,22 +72,22 @@ static struct question random_question(const struct bh_map *map)
 		IPPROTO_TCP,	IPPROTO_TCP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP,
 		IPPROTO_ICMPV6, 136,	     47,	  132,	       50};
 	struct question q = {
-		.local = roll((__u32)map->n_segment),
-		.peer_local = one_in(3),
-		.remote = roll((__u32)map->n_segment),
+		.local = pol_roll((__u32)map->n_segment),
+		.peer_local = pol_one_in(3),
+		.remote = pol_roll((__u32)map->n_segment),
 		.addr = random_addr(),
-		.proto = pick(protos),
-		.dir = (__u8)roll(2),
+		.proto = pol_pick(protos),
+		.dir = (__u8)pol_roll(2),
 		.port = random_port(),
-		.later = one_in(4),
+		.later = pol_one_in(4),
 	};
 
 	if (q.proto == IPPROTO_ICMP || q.proto == IPPROTO_ICMPV6) {
 		static const __u8 types[] = {0, 1, 3, 8, 128, 129, 255};
 
-		q.port = (__u16)(pick(types) << 8 | (one_in(2) ? 0 : roll(256)));
+		q.port = (__u16)(pol_pick(types) << 8 | (pol_one_in(2) ? 0 : pol_roll(256)));
 	}
-	if (q.local >= BH_SEG_N_RESERVED && one_in(2))
+	if (q.local >= BH_SEG_N_RESERVED && pol_one_in(2))
 		q.unit = map->segment[q.local].match[0].unit.v[0].s;
 	return q;
 }
@@ -580,15 +346,11 @@ static void compare(const char *body, const struct pol *r, const struct question
 
 static void test_tables_say_what_the_map_says(void **state)
 {
-	const char *seed = getenv("BH_SEED"), *rounds = getenv("BH_ROUNDS");
-	int n = rounds ? atoi(rounds) : 400, kinds[BH_KIND_MAX + 1] = {0};
+	int n = pol_rounds(400), kinds[BH_KIND_MAX + 1] = {0};
 
 	(void)state;
-	dice = seed ? strtoull(seed, NULL, 10) : (__u64)time(NULL) ^ (__u64)getpid() << 20;
-	print_message("BH_SEED=%llu\n", (unsigned long long)dice);
-	dice = dice * 0x9e3779b97f4a7c15 + 1;
 	for (int i = 0; i < n; i++) {
-		_cleanup_free_ char *body = draft_map();
+		_cleanup_free_ char *body = pol_draft();
 		_cleanup_pol_ struct pol r = pol_made(body);
 
 		for (int j = 0; j < 300; j++) {

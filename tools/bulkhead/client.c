@@ -68,9 +68,9 @@ int bh_client_open(struct bh_client *c, const char *path, struct bh_diags *d)
 	int64_t end = now_ms() + BH_CLIENT_SILENT_MS;
 
 	*c = (struct bh_client){.path = path, .fd = -1};
-	if (strlen(path) >= sizeof(addr.sun_path))
+	if (snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path) >=
+	    (int)sizeof(addr.sun_path))
 		return no_connection(c, ENAMETOOLONG, d);
-	strcpy(addr.sun_path, path);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd < 0)
 		return no_connection(c, errno, d);

@@ -46,8 +46,9 @@ static char *end_text(const json_t *end, const char *proto)
 
 	if (port)
 		(void)snprintf(number, sizeof(number), ":%" PRIu64, port);
-	if (asprintf(&text, "%s %s%s%s%s%s%s", *segment ? segment : "?", brackets ? "[" : "", ip,
-		     brackets ? "]" : "", number, *proto ? "/" : "", proto) < 0)
+	if (asprintf(&text, "%s%s%s%s%s%s%s%s", *segment ? segment : "?", *ip ? " " : "",
+		     brackets ? "[" : "", ip, brackets ? "]" : "", number, *proto ? "/" : "",
+		     proto) < 0)
 		return NULL;
 	return text;
 }

@@ -13,7 +13,7 @@ static char *works(const json_t *row)
 static const struct bh_column columns[] = {
 	{"FEATURE", "name", NULL, false, false},
 	{"WORKS", NULL, works, false, false},
-	{"EFFECT", "effect", NULL, false, true},
+	{"WITHOUT IT", "effect", NULL, false, true},
 };
 
 static int run(struct bh_cli *cli, _unused_ int argc, _unused_ char **argv)

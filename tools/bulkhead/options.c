@@ -53,7 +53,7 @@ static void known_make(struct known *k, const struct bh_command *command)
 {
 	memset(k, 0, sizeof(*k));
 	/* '+': stop at the command's name. ':': tell a missing argument from an unknown option. */
-	strcpy(k->letters, command ? ":" : "+:");
+	(void)snprintf(k->letters, sizeof(k->letters), "%s", command ? ":" : "+:");
 	for (size_t i = 0; i < bh_n_global_opts - (command ? 1 : 0); i++)
 		known_add(k, &bh_global_opts[i]);
 	for (size_t i = 0; command && i < command->n_opts; i++)

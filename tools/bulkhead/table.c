@@ -12,6 +12,11 @@ static void table_unrefp(struct libscols_table **t)
 	scols_unref_table(*t);
 }
 
+static void iter_freep(struct libscols_iter **i)
+{
+	scols_free_iter(*i);
+}
+
 static char *cell_text(const struct bh_column *column, const json_t *row)
 {
 	_cleanup_free_ char *text = NULL;
@@ -30,10 +35,9 @@ static int add_row(struct libscols_table *table, const json_t *row, const struct
 	if (!line)
 		return -ENOMEM;
 	for (size_t i = 0; i < n_columns; i++) {
-		char *text = cell_text(&columns[i], row);
+		_cleanup_free_ char *text = cell_text(&columns[i], row);
 
-		/* The table owns it from here on. */
-		if (!text || scols_line_refer_data(line, i, text))
+		if (!text || scols_line_set_data(line, i, text))
 			return -ENOMEM;
 	}
 	return 0;
@@ -96,6 +100,24 @@ static size_t text_width(const char *text)
 	return width;
 }
 
+/* What does not fit its column, cut with a mark. Return: 0, -ENOMEM. */
+static int cut_line(struct libscols_table *table, struct libscols_line *line,
+		    const struct bh_column *columns, size_t n_columns)
+{
+	for (size_t i = 0; i < n_columns; i++) {
+		size_t width = scols_column_get_width(scols_table_get_column(table, i));
+		const char *text = scols_cell_get_data(scols_line_get_cell(line, i));
+		_cleanup_free_ char *cut = NULL;
+
+		if (!columns[i].cut || text_width(text) <= width)
+			continue;
+		cut = cut_text(text, width);
+		if (!cut || scols_line_set_data(line, i, cut))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /*
  * libsmartcols cuts without a mark. So it lays the table out once for nothing, and what it
  * would cut in silence is cut here first. Return: 0, -ENOMEM.
@@ -104,23 +126,12 @@ static int cut_cells(struct libscols_table *table, const struct bh_column *colum
 		     size_t n_columns)
 {
 	_cleanup_free_ char *ignored = NULL;
-	int r = scols_print_table_to_string(table, &ignored);
+	_cleanup_(iter_freep) struct libscols_iter *lines = scols_new_iter(SCOLS_ITER_FORWARD);
+	struct libscols_line *line;
+	int r = lines ? scols_print_table_to_string(table, &ignored) : -ENOMEM;
 
-	for (size_t i = 0; !r && i < n_columns; i++) {
-		size_t width = scols_column_get_width(scols_table_get_column(table, i));
-
-		for (size_t l = 0; columns[i].cut && l < scols_table_get_nlines(table); l++) {
-			struct libscols_line *line = scols_table_get_line(table, l);
-			const char *text = scols_cell_get_data(scols_line_get_cell(line, i));
-			char *cut;
-
-			if (text_width(text) <= width)
-				continue;
-			cut = cut_text(text, width);
-			if (!cut || scols_line_refer_data(line, i, cut))
-				return -ENOMEM;
-		}
-	}
+	while (!r && !scols_table_next_line(table, lines, &line))
+		r = cut_line(table, line, columns, n_columns);
 	return r;
 }
 

@@ -186,8 +186,9 @@ int bh_time_parse(const char *rfc3339, int64_t *ret_s)
 		return -EINVAL;
 	if (*end == '.')
 		end += 1 + strspn(end + 1, "0123456789");
-	if (strcmp(end, "Z") && (sscanf(end, "%c%2d:%2d%n", &sign, &hours, &minutes, &n) != 3 ||
-				 end[n] || (sign != '+' && sign != '-')))
+	if (strcmp(end, "Z") != 0 &&
+	    (sscanf(end, "%c%2d:%2d%n", &sign, &hours, &minutes, &n) != 3 || end[n] ||
+	     (sign != '+' && sign != '-')))
 		return -EINVAL;
 	*ret_s = timegm(&tm) - (sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
 	return 0;

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flows.c - see flows.h: a ring of records, each with its names in one piece of memory. */
+#include <netinet/in.h>
+#include <string.h>
+#include "control.h"
+#include "flows.h"
+#include "listeners.h"
+#include "words.h"
+
+struct record {
+	struct bh_flow flow;
+	char *names; /* what the pointers in @flow point to */
+};
+
+struct bh_flows {
+	struct record v[BH_FLOWS_KEPT];
+	size_t next; /* where the next goes */
+	size_t n;
+};
+
+struct bh_flows *bh_flows_new(void)
+{
+	return calloc(1, sizeof(struct bh_flows));
+}
+
+void bh_flows_free(struct bh_flows *f)
+{
+	if (!f)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(f->v); i++)
+		free(f->v[i].names);
+	free(f);
+}
+
+/* --- the ring ---------------------------------------------------------------------------------- */
+
+/* Moves one name over. Return: where the next goes. */
+static char *move(const char **name, char *to)
+{
+	size_t n;
+
+	if (!*name)
+		return to;
+	n = strlen(*name) + 1;
+	*name = memcpy(to, *name, n);
+	return to + n;
+}
+
+static void take_names(struct record *r)
+{
+	const char **const name[] = {&r->flow.cgroup, &r->flow.local, &r->flow.remote,
+				     &r->flow.rule};
+	size_t bytes = 1;
+	char *to;
+
+	for (size_t i = 0; i < ARRAY_SIZE(name); i++)
+		bytes += *name[i] ? strlen(*name[i]) + 1 : 0;
+	to = r->names = malloc(bytes);
+	for (size_t i = 0; i < ARRAY_SIZE(name); i++) {
+		if (to)
+			to = move(name[i], to);
+		else
+			*name[i] = NULL;
+	}
+}
+
+void bh_flows_add(struct bh_flows *f, const struct bh_flow *flow)
+{
+	struct record *r = &f->v[f->next];
+
+	free(r->names);
+	r->flow = *flow;
+	take_names(r);
+	f->next = (f->next + 1) % BH_FLOWS_KEPT;
+	if (f->n < BH_FLOWS_KEPT)
+		f->n++;
+}
+
+size_t bh_flows_count(const struct bh_flows *f)
+{
+	return f->n;
+}
+
+const struct bh_flow *bh_flows_at(const struct bh_flows *f, size_t i)
+{
+	return &f->v[(f->next + BH_FLOWS_KEPT - 1 - i) % BH_FLOWS_KEPT].flow;
+}
+
+/* --- one of them ------------------------------------------------------------------------------- */
+
+struct bh_flow bh_flow_of(struct bh_agent *a, const struct bh_event *ev)
+{
+	int64_t age_ms = ((int64_t)a->clock->boot_ns() - (int64_t)ev->time_ns) / 1000000;
+
+	/* 0 is nobody's identity: that end was not known */
+	return (struct bh_flow){
+		.ev = *ev,
+		.wall_ms = a->clock->wall_ms() - age_ms,
+		.cgroup = bh_agent_cgroup(a, ev->cgid),
+		.local = ev->local ? bh_agent_segment_name(a, ev->local) : NULL,
+		.remote = ev->remote ? bh_agent_segment_name(a, ev->remote) : NULL,
+		.rule = ev->rule ? bh_agent_rule_name(a, ev->rule) : NULL,
+	};
+}
+
+bool bh_flow_is_denied(const struct bh_event *ev)
+{
+	return ev->type == BH_EVENT_DENY || ev->type == BH_EVENT_WOULD_DENY;
+}
+
+static const char *type_word(const struct bh_event *ev)
+{
+	static const char *const words[] = {
+		[BH_EVENT_BEGIN] = "begin",
+		[BH_EVENT_DENY] = "deny",
+		[BH_EVENT_WOULD_DENY] = "would_deny",
+		[BH_EVENT_END] = "end",
+	};
+
+	return ev->type < ARRAY_SIZE(words) && words[ev->type] ? words[ev->type] : "unknown";
+}
+
+static const char *hook_word(const struct bh_event *ev)
+{
+	static const char *const words[BH_HOOK_MAX] = {
+		[BH_HOOK_XDP] = "xdp",	       [BH_HOOK_SKB_IN] = "skb_in",
+		[BH_HOOK_SKB_OUT] = "skb_out", [BH_HOOK_CONNECT] = "connect",
+		[BH_HOOK_SENDMSG] = "sendmsg", [BH_HOOK_BIND] = "bind",
+		[BH_HOOK_LISTEN] = "listen",   [BH_HOOK_CREATE] = "create",
+		[BH_HOOK_RELEASE] = "release", [BH_HOOK_EGRESS] = "egress",
+		[BH_HOOK_JUDGE] = "judge",
+	};
+
+	return ev->hook < BH_HOOK_MAX && words[ev->hook] ? words[ev->hook] : "unknown";
+}
+
+/* An address of zeroes is one that is not known yet (connect), or at all (create). */
+static json_t *end_json(const struct bh_addr *addr, __u16 port, __u32 identity, const char *segment)
+{
+	return json_pack("{s:o s:i s:I s:o}", "ip",
+			 bh_addr_is_any(addr) ? json_null() : bh_json_addr(addr), "port", port,
+			 "identity", (json_int_t)identity, "segment", bh_json_text(segment));
+}
+
+static json_t *local_json(const struct bh_flow *flow)
+{
+	const struct bh_event *ev = &flow->ev;
+	json_auto_t *local = end_json(&ev->local_addr, ev->local_port, ev->local, flow->local);
+
+	if (!local || json_object_set_new(local, "cgroup", bh_json_text(flow->cgroup)) < 0 ||
+	    json_object_set_new(local, "uid", json_integer(ev->uid)) < 0)
+		return NULL;
+	return TAKE_PTR(local);
+}
+
+json_t *bh_flow_json(const struct bh_flow *flow)
+{
+	const struct bh_event *ev = &flow->ev;
+	bool icmp = ev->proto == IPPROTO_ICMP || ev->proto == IPPROTO_ICMPV6;
+	char proto[BH_PROTO_WORD];
+
+	return json_pack("{s:o s:s s:s s:o s:o s:o s:s s:o s:I s:s s:I s:o s:o s:o s:o}", "time",
+			 bh_json_wall_time(flow->wall_ms), "type", type_word(ev), "direction",
+			 ev->dir == BH_OUT ? "egress" : "ingress", "proto",
+			 json_string(bh_proto_word(ev->proto, icmp ? ev->icmp : 0, proto)), "local",
+			 local_json(flow), "remote",
+			 end_json(&ev->remote_addr, ev->remote_port, ev->remote, flow->remote),
+			 "reason", bh_reason_name(ev->reason), "rule", bh_json_text(flow->rule),
+			 "generation", (json_int_t)ev->gen, "hook", hook_word(ev), "pid",
+			 (json_int_t)ev->pid, "packets_in", bh_json_u64(ev->packets[BH_IN]),
+			 "bytes_in", bh_json_u64(ev->bytes[BH_IN]), "packets_out",
+			 bh_json_u64(ev->packets[BH_OUT]), "bytes_out",
+			 bh_json_u64(ev->bytes[BH_OUT]));
+}

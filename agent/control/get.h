@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * get.h - the lists behind `bulkhead get`: what the map says (get_map.c), and what is on this
+ * host (get_host.c). Called by verb_get.c.
+ */
+#ifndef BH_GET_H
+#define BH_GET_H
+
+#include "control.h"
+
+/* A list fills @list, an empty array. Return: 0, -ENOMEM, or what the kernel side says. */
+int bh_get_segments(struct bh_agent *a, bool all, json_t *list);
+int bh_get_rules(struct bh_agent *a, bool all, json_t *list);
+int bh_get_identities(struct bh_agent *a, bool all, json_t *list);
+int bh_get_reasons(struct bh_agent *a, bool all, json_t *list);
+int bh_get_workloads(struct bh_agent *a, bool all, json_t *list);
+int bh_get_listeners(struct bh_agent *a, bool all, json_t *list);
+
+#endif

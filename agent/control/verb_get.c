@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verb_get.c - lists of what the agent and the kernel side know. */
+#include <errno.h>
+#include <string.h>
+#include "get.h"
+
+static const struct list {
+	const char *name;
+	int (*fill)(struct bh_agent *a, bool all, json_t *list);
+} lists[] = {
+	{"segments", bh_get_segments},	   {"rules", bh_get_rules},
+	{"identities", bh_get_identities}, {"workloads", bh_get_workloads},
+	{"listeners", bh_get_listeners},   {"reasons", bh_get_reasons},
+};
+
+static int unknown(struct bh_reply *reply, const char *what)
+{
+	const char *names[ARRAY_SIZE(lists)], *near;
+	char help[80] = "segments, rules, identities, workloads, listeners or reasons";
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		names[i] = lists[i].name;
+	near = bh_nearest(what, names, ARRAY_SIZE(names));
+	if (near)
+		snprintf(help, sizeof(help), "did you mean '%s'?", near);
+	return bh_reply_fail(reply, BH_EXIT_USAGE, help, "there is no list '%.40s'", what);
+}
+
+static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
+{
+	json_auto_t *rows = json_array();
+	const char *what = NULL;
+	bool all = false;
+	int r = bh_arg_need(call, "what", reply, &what);
+
+	if (r == 0)
+		r = bh_arg_bool(call, "all", reply, &all);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		if (strcmp(lists[i].name, what) != 0)
+			continue;
+		r = lists[i].fill(a, all, rows);
+		if (r == 0)
+			reply->data = json_pack("{s:O}", lists[i].name, rows);
+		return r ? r : reply->data ? 0 : -ENOMEM;
+	}
+	return unknown(reply, what);
+}
+
+static const char *const args[] = {"what", "all", NULL};
+
+const struct bh_verb bh_verb_get = {.name = "get", .run = run, .args = args};

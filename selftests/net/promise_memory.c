@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * promise_memory.c - promise P4: exhaustion never widens access. A socket that has used up its
+ * memory for options (optmem_max) has no room for a verdict: what it asks for is denied, by a
+ * reason of its own, also where a rule allows it; it hits itself and nobody else.
+ */
+#include "netrig.h"
+
+#include <errno.h>
+
+static struct net_host a, b;
+
+/* Joins groups until the kernel has no memory left for this socket. */
+static long use_up(struct pup_call *c)
+{
+	long joined = 0;
+
+	for (unsigned int i = 1; i < 1u << 20; i++) {
+		struct ipv6_mreq group = {
+			.ipv6mr_multiaddr.s6_addr = {0xff, 0x02, [12] = 1, (__u8)(i >> 16),
+						     (__u8)(i >> 8), (__u8)i},
+			.ipv6mr_interface = 1,
+		};
+
+		if (!setsockopt((int)c->a[0], IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &group,
+				sizeof(group)))
+			joined++;
+		else if (errno == ENOMEM || errno == ENOBUFS)
+			return joined;
+		else
+			return -errno;
+	}
+	return -EOVERFLOW;
+}
+
+static void exhaust(struct puppet *p, int fd)
+{
+	struct pup_call c = {.fn = use_up, .a = {fd}, .fd = -1};
+
+	long r = pup_do(p, &c);
+
+	if (r <= 0)
+		printf("# %ld groups joined\n", r);
+	assert_true(r > 0);
+}
+
+static const char map[] = "segments:\n"
+			  "  web: { match: { unit: web.service } }\n"
+			  "  db: { match: { unit: db.service } }\n"
+			  "allow:\n"
+			  "  - { id: web-db, from: web, to: db, port: [tcp/5432, udp/5432] }\n";
+
+static void test_no_memory_no_session(void **state)
+{
+	struct puppet *web = net_puppet(&a, "web.service"), *db = net_puppet(&a, "db.service");
+	int hungry, fed;
+
+	(void)state;
+	net_apply(&a, map);
+	(void)pup_serve(db, SOCK_STREAM, "::", 5432);
+	hungry = pup_socket(web, AF_INET6, SOCK_STREAM, 0);
+	fed = pup_socket(web, AF_INET6, SOCK_STREAM, 0);
+	/* TCP has no groups to join; in this namespace nobody gets any */
+	net_sysctl(&a, "net/core/optmem_max", "64");
+	net_mark(&a);
+	assert_int_equal(pup_connect(web, hungry, "::1", 5432), -EPERM);
+	net_told(&a, BH_EVENT_DENY, BH_R_NO_STORAGE);
+	net_sysctl(&a, "net/core/optmem_max", "131072");
+	assert_int_equal(pup_connect(web, fed, "::1", 5432), 0);
+	pup_stop(web);
+	pup_stop(db);
+}
+
+static void test_no_memory_no_datagram(void **state)
+{
+	struct puppet *web = net_puppet(&a, "web.service"), *db = net_puppet(&a, "db.service");
+	int hungry, fed, server, err;
+
+	(void)state;
+	net_apply(&a, map);
+	server = pup_serve(db, SOCK_DGRAM, "::", 5432);
+	hungry = pup_socket(web, AF_INET6, SOCK_DGRAM, 0);
+	fed = pup_socket(web, AF_INET6, SOCK_DGRAM, 0);
+	exhaust(web, hungry);
+	net_mark(&a);
+	assert_int_equal(pup_sendto(web, hungry, "question", "::1", 5432), -EPERM);
+	net_told(&a, BH_EVENT_DENY, BH_R_NO_STORAGE);
+	assert_true(pup_sendto(web, fed, "question", "::1", 5432) > 0);
+	assert_non_null(pup_recv(db, server, &err));
+	pup_stop(web);
+	pup_stop(db);
+}
+
+static int up(void **state)
+{
+	(void)state;
+	return net_up(&a, &b);
+}
+
+static int down(void **state)
+{
+	(void)state;
+	return net_down(&a, &b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_memory_no_session),
+		cmocka_unit_test(test_no_memory_no_datagram),
+	};
+
+	return cmocka_run_group_tests(tests, up, down);
+}
