@@ -154,6 +154,8 @@ static int open_loop(struct bh_agent *a)
 		sigaddset(&set, signals[i]);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
+	/* the journal may go away under us */
+	(void)signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
 		r = sd_event_add_signal(a->event, NULL, signals[i], on_signal, a);
 		if (r < 0)

@@ -43,7 +43,9 @@ int bh_caps_drop(void)
 		     cap_set_flag(want, CAP_EFFECTIVE, 1, &kept[i], CAP_SET) < 0))
 			return -errno;
 	}
-	if (cap_set_proc(want) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	/* a unit that has given them away before may also have forbidden the call */
+	if ((cap_compare(now, want) != 0 && cap_set_proc(want) < 0) ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	return 0;
 }

@@ -248,17 +248,21 @@ __weak __noinline int bh_options_walk(const struct bh_option_bytes *options, __u
 	return ret;
 }
 
-/* Not inlined: SYNs and rarities come here. Copied, for a global function takes no packet. */
+/*
+ * Not inlined: SYNs and rarities come here. Copied, for a global function takes no packet; the
+ * mask keeps what the verifier learns of @words from being told of the caller's cursor as well.
+ */
 static __noinline __attribute__((unused)) int bh_options_check(const __u8 *at, const void *end,
 							       __u32 len)
 {
 	struct bh_option_bytes options = {.word = {0}};
+	__u32 words = len & 0x3c;
 
 	if (len > BH_OPT_MAX || (const void *)(at + len) > end)
 		return BH_OPTIONS_BAD;
-	for (__u32 i = 0; i < BH_OPT_MAX / 4 && i * 4 < len; i++) {
-		if ((const void *)(at + i * 4 + 4) > end)
-			return BH_OPTIONS_BAD;
+	for (__u32 i = 0; i < BH_OPT_MAX / 4; i++) {
+		if (i * 4 >= words || (const void *)(at + i * 4 + 4) > end)
+			break;
 		options.word[i] = ((const bh_word32 *)at)[i];
 	}
 	return bh_options_walk(&options, len);
@@ -441,7 +445,7 @@ __inline enum bh_reason bh_parse_ip4(struct bh_cursor *c, struct bh_pkt *ret)
 	if (ip->frag_off & bpf_htons(0x3fff)) /* more fragments, or an offset */
 		return BH_R_FRAGMENT;
 	if (options) {
-		if (c->wire && bh_options_check(c->at, c->end, options) != BH_OPTIONS_FINE)
+		if (bh_options_check(c->at, c->end, options) != BH_OPTIONS_FINE)
 			return BH_R_IP_OPTIONS;
 		c->at += options;
 		c->left -= options;

@@ -51,6 +51,7 @@ struct bh_talk {
  * @pass:        with the mode: an observed direction passes
  * @observe:     the mode that was applied is observe
  * @report:      the rule is on probation: each use is reported
+ * @peer_denies: the peer's half passes only because it is observed
  */
 struct bh_ruling {
 	__u64 deadline_ns;
@@ -60,7 +61,8 @@ struct bh_ruling {
 	__u8 pass;
 	__u8 observe;
 	__u8 report;
-	__u8 pad[3];
+	__u8 peer_denies;
+	__u8 pad[2];
 };
 
 __inline bool bh_ruling_is_deny(const struct bh_ruling *r)
@@ -78,6 +80,7 @@ __inline void bh_ruling_set(struct bh_ruling *r, enum bh_reason reason)
 	r->pass = bh_reason_class(reason) != BH_CLASS_DENY;
 	r->observe = 0;
 	r->report = 0;
+	r->peer_denies = 0;
 	__builtin_memset(r->pad, 0, sizeof(r->pad));
 }
 
@@ -363,6 +366,7 @@ __global int bh_policy_judge(const struct bh_run *run, const struct bh_talk *t,
 			ret->reason = BH_R_PEER_DENIES;
 		return 0;
 	}
+	ret->peer_denies = bh_ruling_is_deny(&other);
 	if (other.deadline_ns && (!ret->deadline_ns || other.deadline_ns < ret->deadline_ns))
 		ret->deadline_ns = other.deadline_ns;
 	return 0;

@@ -234,7 +234,7 @@ __inline bool bh_udp_allows(const struct bh_run *run, struct bh_conv *c, enum bh
 	c->talk.dir = dir;
 	c->talk.port = dir == BH_IN ? c->local_port : c->remote_port;
 	bh_policy_judge(run, &c->talk, r);
-	return !bh_ruling_is_deny(r);
+	return !bh_ruling_is_deny(r) && !r->peer_denies;
 }
 
 /* The DHCP client's exchange of `host` and of segments with `dhcp: true`. */
@@ -290,12 +290,17 @@ __subprog int bh_udp_send(struct __sk_buff *skb, const struct bh_run *run, struc
 {
 	struct bh_ruling r;
 	struct bh_udp *u;
+	bool may_ask;
 
 	if (bh_udp_allows(run, c, BH_IN, &r)) {
 		r.reason = BH_R_ANSWER;
 		return bh_verdict(run, c, &r, BH_TELL_DENY);
 	}
+	/* an observed peer asks what it may not: it gets its answer, too */
+	may_ask = r.pass;
 	(void)bh_udp_allows(run, c, BH_OUT, &r);
+	if (!r.pass && may_ask)
+		return bh_verdict_named(run, c, BH_R_ANSWER);
 	if (r.pass) {
 		u = bpf_sk_storage_get(&bh_udp, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!u)
@@ -468,6 +473,11 @@ __subprog int bh_other_judge(struct __sk_buff *skb, const struct bh_run *run, st
 	if (!out && reply)
 		return bh_verdict_named(run, c, slot ? BH_R_ICMP_REPLY : BH_R_UNSOLICITED);
 	bh_policy_judge(run, &c->talk, &r);
+	/* in observe; the kernel answers there, so no socket tells of that half */
+	if (out && r.peer_denies && !bh_ruling_is_deny(&r)) {
+		bh_policy_half(run, &c->talk, false, &r);
+		r.reason = BH_R_PEER_DENIES;
+	}
 	if (out && r.pass && !slot)
 		bh_udp_remember(u, c, run->gen, &r);
 	else if (out && r.pass)

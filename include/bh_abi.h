@@ -95,7 +95,7 @@ enum bh_kind {
  * @proto:  IPPROTO_*, or 0 = any of TCP, UDP, UDP-Lite, ICMP and ICMPv6
  * @dir:    enum bh_dir, seen from @local
  * @kind:   enum bh_kind
- * @row:    0, and 1.. where allow rules with different conditions meet on one key
+ * @row:    0, and 1.. where rules with different conditions meet on one key
  */
 struct bh_pol_key {
 	__u32 local;
@@ -218,7 +218,7 @@ BH_ASSERT_SIZE(struct bh_prefix_key, 20);
 
 struct bh_addr_val {
 	__u32 identity;
-	__u32 class; /* == identity unless wider prefixes of other segments cover the address */
+	__u32 class; /* == identity unless a deny or failsafe names a wider prefix around it */
 };
 BH_ASSERT_SIZE(struct bh_addr_val, 8);
 

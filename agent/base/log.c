@@ -4,6 +4,7 @@
  * instead.
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include "log.h"
 
@@ -42,6 +43,7 @@ static const char *level_word(enum bh_level level)
 
 void bh_log(enum bh_level level, const char *fmt, ...)
 {
+	struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
 	char line[2048];
 	int n, at;
 	va_list ap;
@@ -60,7 +62,12 @@ void bh_log(enum bh_level level, const char *fmt, ...)
 		return;
 	at = MIN(at + n, (int)sizeof(line) - 2);
 	line[at++] = '\n';
-	/* One write, so that lines of several processes do not mix; a full pipe loses it. */
+	/*
+	 * One write, so that lines of several processes do not mix. A pipe that nobody reads
+	 * loses it: it is shorter than PIPE_BUF, so what poll() promises is enough.
+	 */
+	if (poll(&err, 1, 0) != 1)
+		return;
 	if (write(STDERR_FILENO, line, (size_t)at) < 0)
 		return;
 }

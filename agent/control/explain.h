@@ -30,8 +30,8 @@ struct bh_end {
 	__u32 uid;
 	struct bh_addr addr;
 	char *path; /* of the cgroup */
-	/* found out by bh_explain_settle(), as the table of cgroups has it now */
-	size_t n_cgroups; /* BH_END_SEGMENT: so many are in it */
+	/* as the kernel side's table of cgroups has it now */
+	size_t n_cgroups;	/* BH_END_SEGMENT: so many are in it */
 	struct bh_cg_side side; /* BH_END_WORKLOAD */
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include "explain.h"
+#include "get.h"
 #include "listeners.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -171,12 +172,18 @@ static int find_kernel_end(struct bh_explain *x, struct bh_end *end)
 		.dir = BH_OUT,
 	};
 	struct bh_answer answer;
+	const char *name;
 	int r = bh_kern_judge(x->a->kern, &q, &answer);
 
 	if (r < 0)
 		return r;
 	end->kind = BH_END_SEGMENT;
 	end->identity = answer.remote == BH_ID_WORLD ? BH_ID_HOST : answer.remote;
+	name = bh_agent_segment_name(x->a, end->identity);
+	bh_explain_note(x,
+			"%s is this host's own; the kernel answers there, as segment '%s' of the "
+			"address",
+			end->word, name ? name : "?");
 	return 0;
 }
 
@@ -220,20 +227,64 @@ static int resolve_end(struct bh_explain *x, struct bh_end *end)
 
 /* --- which host ------------------------------------------------------------------------------- */
 
+/* A look at every cgroup of this host: what is in the segments that are asked about. */
+struct survey {
+	struct bh_end *end[2];
+	__u64 root;
+	__u32 side;
+	bool *users[2]; /* by match number: it gives some user the end's segment */
+	size_t n_matches;
+};
+
+static bool is_in(const struct survey *s, size_t i, const struct bh_cg_side *side, bool is_root)
+{
+	if (bh_get_segment_of(side->seg, is_root) == s->end[i]->identity)
+		return true;
+	for (__u32 j = 0; j < side->n_users && j < BH_USER_DEPTH; j++)
+		if (side->users[j].match < s->n_matches && s->users[i][side->users[j].match])
+			return true;
+	return false;
+}
+
 static int on_cgroup(void *ctx, __u64 cgid, const struct bh_cgroup *cg)
 {
-	struct bh_explain *x = ctx;
-	const struct bh_cg_side *side = &cg->side[BH_SIDE(bh_kern_generation(x->a->kern))];
-	__u32 seg = side->seg ? side->seg : BH_ID_UNASSIGNED;
-	struct bh_end *const ends[] = {&x->from, &x->to};
+	struct survey *s = ctx;
+	const struct bh_cg_side *side = &cg->side[s->side];
 
-	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
-		if (ends[i]->kind == BH_END_SEGMENT && ends[i]->identity == seg)
-			ends[i]->n_cgroups++;
-		if (ends[i]->kind == BH_END_WORKLOAD && ends[i]->cgid == cgid)
-			ends[i]->side = *side;
+	for (size_t i = 0; i < ARRAY_SIZE(s->end); i++) {
+		struct bh_end *end = s->end[i];
+
+		if (end->kind == BH_END_SEGMENT && is_in(s, i, side, cgid == s->root))
+			end->n_cgroups++;
+		if (end->kind == BH_END_WORKLOAD && end->cgid == cgid)
+			end->side = *side;
 	}
 	return 0;
+}
+
+static int look_around(struct bh_explain *x)
+{
+	const struct bh_compiled *c = x->a->live.compiled;
+	struct survey s = {
+		.end = {&x->from, &x->to},
+		.side = BH_SIDE(bh_kern_generation(x->a->kern)),
+	};
+	_cleanup_free_ bool *from = NULL, *to = NULL;
+	int r = bh_cgroup_id(x->a->opts.cgroup_root, &s.root);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; c && i < c->users.n; i++)
+		s.n_matches = MAX(s.n_matches, c->users.bh_user_key[i].match + 1u);
+	s.users[0] = from = calloc(s.n_matches + 1, sizeof(*from));
+	s.users[1] = to = calloc(s.n_matches + 1, sizeof(*to));
+	if (!from || !to)
+		return -ENOMEM;
+	for (size_t i = 0; c && i < c->users.n; i++) {
+		from[c->users.bh_user_key[i].match] |= c->users.seg[i] == x->from.identity;
+		to[c->users.bh_user_key[i].match] |= c->users.seg[i] == x->to.identity;
+	}
+	return bh_kern_each_cgroup(x->a->kern, on_cgroup, &s);
 }
 
 static bool is_either(const struct bh_end *end)
@@ -247,8 +298,8 @@ static void assume(struct bh_explain *x, struct bh_end *end, bool local)
 		return;
 	end->local = local;
 	bh_explain_note(x,
-			"segment '%s' has workloads and addresses; taken for %s (%zu cgroups of "
-			"this host are in it now)",
+			"segment '%s' has workloads and addresses; taken for %s (cgroups of this "
+			"host in it now: %zu)",
 			end->word, local ? "a workload of this host" : "an address elsewhere",
 			end->n_cgroups);
 }
@@ -257,7 +308,7 @@ static void assume(struct bh_explain *x, struct bh_end *end, bool local)
 static int settle(struct bh_explain *x)
 {
 	bool from, to;
-	int r = bh_kern_each_cgroup(x->a->kern, on_cgroup, x);
+	int r = look_around(x);
 
 	if (r < 0)
 		return r;
@@ -272,17 +323,19 @@ static int settle(struct bh_explain *x)
 	assume(x, &x->to, to);
 	if (from || to)
 		return 0;
-	return refuse(x, BH_EXIT_FAILED,
-		      "ask the agent of one of the two; what passes through here follows `forward:`",
-		      "neither '%.80s' nor '%.80s' is on this host", x->from.word, x->to.word);
+	return refuse(
+		x, BH_EXIT_FAILED,
+		"ask the agent of one of the two; what passes through here follows `forward:`",
+		"neither '%.80s' nor '%.80s' is on this host", x->from.word, x->to.word);
 }
 
 int bh_explain_resolve(struct bh_explain *x)
 {
-	int r = bh_agent_cgroups_refresh(x->a);
+	int r;
 
-	if (r == 0)
-		r = resolve_end(x, &x->from);
+	/* what it could read until an error is still good */
+	(void)bh_agent_cgroups_refresh(x->a);
+	r = resolve_end(x, &x->from);
 	if (r == 0)
 		r = resolve_end(x, &x->to);
 	if (r < 0)

@@ -123,6 +123,7 @@ struct workloads {
 	struct bh_agent *a;
 	struct workload *v;
 	size_t n;
+	__u64 root;
 	__u32 side;
 	struct member *member;
 	size_t n_members;
@@ -201,7 +202,7 @@ static json_t *users_json(struct workloads *w, const struct bh_cg_side *side, si
 static json_t *workload_json(struct workloads *w, const struct workload *one)
 {
 	const struct bh_cg_side *side = &one->side;
-	__u32 identity = side->seg ? side->seg : BH_ID_UNASSIGNED;
+	__u32 identity = bh_get_segment_of(side->seg, one->cgid == w->root);
 	size_t n_users = 0;
 	json_t *users = users_json(w, side, &n_users);
 
@@ -210,7 +211,7 @@ static json_t *workload_json(struct workloads *w, const struct workload *one)
 			 bh_json_text(bh_agent_segment_name(w->a, identity)), "identity",
 			 (json_int_t)identity, "users", users, "n_users", (json_int_t)n_users,
 			 "how",
-			 !side->seg		     ? "none"
+			 identity < BH_ID_FIRST	     ? "none"
 			 : side->anchor == one->cgid ? "match"
 						     : "inherited");
 }
@@ -223,8 +224,10 @@ int bh_get_workloads(struct bh_agent *a, _unused_ bool all, json_t *list)
 		.side = BH_SIDE(bh_kern_generation(a->kern)),
 		.names = names,
 	};
-	int r = bh_agent_cgroups_refresh(a);
+	int r = bh_cgroup_id(a->opts.cgroup_root, &w.root);
 
+	/* what it could read until an error is still good */
+	(void)bh_agent_cgroups_refresh(a);
 	if (r == 0)
 		r = members_read(a->live.compiled, &w.member, &w.n_members);
 	if (r == 0)
@@ -293,8 +296,7 @@ int bh_get_listeners(struct bh_agent *a, _unused_ bool all, json_t *list)
 	json_auto_t *names = json_object();
 	int r = bh_listenings_read(a, &l);
 
-	if (r == 0)
-		r = bh_agent_cgroups_refresh(a);
+	(void)bh_agent_cgroups_refresh(a);
 	if (r == 0 && l.n)
 		qsort(l.v, l.n, sizeof(*l.v), listening_cmp);
 	for (size_t i = 0; r == 0 && i < l.n; i++)

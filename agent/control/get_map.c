@@ -32,17 +32,17 @@ static json_t *words(const struct bh_object *o, const char *name)
 /* --- segments --------------------------------------------------------------------------------- */
 
 struct tally {
+	__u64 root;
 	__u32 side;
 	size_t *cgroups; /* by identity */
 	size_t n;
 };
 
-static int on_cgroup(void *ctx, _unused_ __u64 cgid, const struct bh_cgroup *cg)
+static int on_cgroup(void *ctx, __u64 cgid, const struct bh_cgroup *cg)
 {
 	struct tally *t = ctx;
-	__u32 seg = cg->side[t->side].seg;
+	__u32 seg = bh_get_segment_of(cg->side[t->side].seg, cgid == t->root);
 
-	seg = seg ? seg : BH_ID_UNASSIGNED;
 	if (seg < t->n)
 		t->cgroups[seg]++;
 	return 0;
@@ -93,7 +93,10 @@ int bh_get_segments(struct bh_agent *a, _unused_ bool all, json_t *list)
 	struct tally t = {.side = BH_SIDE(bh_kern_generation(a->kern)),
 			  .cgroups = cgroups,
 			  .n = c ? c->n_segs : 0};
-	int r = cgroups ? bh_kern_each_cgroup(a->kern, on_cgroup, &t) : -ENOMEM;
+	int r = cgroups ? bh_cgroup_id(a->opts.cgroup_root, &t.root) : -ENOMEM;
+
+	if (r == 0)
+		r = bh_kern_each_cgroup(a->kern, on_cgroup, &t);
 
 	for (size_t i = 0; c && r == 0 && i < c->n_identity; i++)
 		r = json_array_append_new(list, segment_json(a, i, &t)) < 0 ? -ENOMEM : 0;

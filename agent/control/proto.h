@@ -33,20 +33,22 @@
  * check     file, text                             entries; warnings as diags (this host's view)
  * get       what: segments|rules|identities|workloads|listeners|reasons
  *	data is {WHAT: [...]}, as `segments` below; flows likewise {"rows": [...]}
- *	segments:   [{name,identity,mode,default{ingress,egress},match,cgroups,labels,description}]
- *	rules:      [{id,number,kind,from,to,port,line,entries,packets,bytes,mode,owner,description}]
+ *	segments:   [{name,identity,mode,default{ingress,egress},match,cgroups,labels,data,description}]
+ *	rules:      [{id,number,kind (allow|deny|failsafe|default),from,to,port,line,entries,packets,
+ *		      bytes,mode,require,jit,until,owner,description}]
  *	identities: [{identity,name}]
- *	workloads:  [{cgroup,cgid,segment,identity,users[{user,segment}],how (match|inherited|none)}]
+ *	workloads:  [{cgroup,cgid,segment,identity,users[{user,segment}] (the first 32),n_users,
+ *		      how (match|inherited|none)}]
  *	listeners:  [{address,port,proto,segment,cgroup,user,netns,sockets,flags[]}]
  *	reasons:    [{reason,class,text,packets,bytes}] (those that are not zero; all with args.all)
  * explain   from, to (segment, unit, cgroup path, "pid:N", address without brackets),
  *           proto: tcp|udp|udplite with port 1..65535; or "icmp/NAME", "proto/N" without one
- *	verdict (allowed|denied|would_deny), reason, text, generation,
+ *	verdict (allowed|denied|would_deny), reason, text, generation, file,
  *	halves[{direction (egress|ingress),segment,peer,verdict,reason,text,rule,line,source (that
  *	line's text; line 0 for a default),mode}],
  *	nearest {rule,line,source,differs[]} or null, suggestion (a YAML rule) or null,
  *	caveats[]; code 3 if denied
- * flows     [follow], [denied], [limit]            rows (see below), the last limit of them, oldest first; with
+ * flows     [follow], [denied], [limit]            rows (see below), the last limit of them (100, at most 4096), oldest first; with
  *                                                  follow: the answer, then one {"event":{row}} line per record
  *                                                  until hang-up. denied: type deny and would_deny only
  * mode (C)  mode: observe|enforce                  mode_cap

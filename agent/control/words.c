@@ -55,7 +55,7 @@ const char *bh_ask_word(const struct bh_ask *ask, char ret[BH_PROTO_WORD])
 	if (bh_ask_has_port(ask))
 		snprintf(ret, BH_PROTO_WORD, "%.8s/%u", proto, ask->port);
 	else
-		snprintf(ret, BH_PROTO_WORD, "%s", proto);
+		snprintf(ret, BH_PROTO_WORD, "%s", ask->name ? ask->name : proto);
 	return ret;
 }
 
@@ -106,6 +106,7 @@ int bh_ask_parse(const char *proto, unsigned int port, struct bh_ask *ret, struc
 	*ret = (struct bh_ask){.proto = p.proto};
 	if (p.both_icmp) {
 		ret->icmp = p;
+		ret->name = proto;
 		(void)bh_ask_set_family(ret, !p.icmp_v4);
 	}
 	return 0;

@@ -13,6 +13,7 @@ struct bh_ask {
 	__u8 proto;
 	__u16 port;
 	struct bh_port icmp; /* as it was named, with both families; proto 0 = no ICMP */
+	const char *name;    /* of ICMP, as it was said; lives as long as that */
 };
 
 #define BH_PROTO_WORD 40

@@ -230,5 +230,9 @@ int bh_kern_event_fd(const struct bh_kern *k)
 
 int bh_kern_poll(struct bh_kern *k)
 {
-	return ring_buffer__consume(k->ring);
+	int r;
+
+	k->burst = 0;
+	r = ring_buffer__consume(k->ring);
+	return r == -EAGAIN ? BH_BURST_MAX : r;
 }

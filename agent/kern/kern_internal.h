@@ -129,6 +129,9 @@ struct bh_table_like {
 	__u32 key_size, value_size, flags;
 };
 
+/* So many records of the ring in one bh_kern_poll(). */
+#define BH_BURST_MAX 4096
+
 struct bulkhead; /* the skeleton; open.c alone includes it */
 
 /**
@@ -165,6 +168,7 @@ struct bh_kern {
 	__u64 staged_gen;
 
 	struct ring_buffer *ring;
+	unsigned int burst; /* records of this poll */
 	void *ctx;
 	void (*on_event)(void *ctx, const struct bh_event *ev);
 

@@ -21,7 +21,7 @@ struct bh_numbers *bh_numbers_new(void);
 void bh_numbers_free(struct bh_numbers *n);
 BH_DEFINE_CLEANUP(struct bh_numbers *, bh_numbers_free)
 
-/* Look up or hand out. Return: the number, -ENOSPC, -ENOMEM. */
+/* Look up or hand out. Return: 0, -ENOSPC, -ENOMEM, -EINVAL (not one printable word). */
 int bh_numbers_segment(struct bh_numbers *n, const char *name, __u32 *ret);
 int bh_numbers_rule(struct bh_numbers *n, const char *id, __u32 *ret);
 /* Reverse. Return: the name, or NULL. */

@@ -37,7 +37,7 @@ struct bh_fault {
 /* Fills @f->text. Return: -EINVAL, so that a caller can `return bh_fault_say(...)`. */
 int bh_fault_say(struct bh_fault *f, const char *fmt, ...) _printf_(2, 3);
 
-/* --- YAML (yaml.c, scalar.c) ---------------------------------------------------------------- */
+/* --- YAML (text.c, yaml.c, scalar.c) -------------------------------------------------------- */
 
 enum bh_yaml_kind {
 	BH_YAML_SCALAR,
@@ -55,6 +55,9 @@ struct bh_yaml {
 	struct bh_yaml *next;
 	size_t n; /* elements, or pairs */
 };
+
+/* UTF-8 without control characters, directives and what takes the parser too long. */
+int bh_text_check(const struct bh_map *map, struct bh_diags *d);
 
 /**
  * bh_yaml_load - the one document of @map->text as a tree

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <string.h>
 #include <libfyaml.h>
-#include "../base/utf8.h"
 #include "internal.h"
 
 /*
@@ -15,10 +14,6 @@
  */
 #define MAX_NODES	 1200000
 #define MAX_SCALAR_BYTES 4096
-/* libfyaml reads to the end of a line before it says that a bracket opens something. */
-#define MAX_OPEN_BRACKETS 1000
-/* Of many escaped quotes it leaks memory: github.com/pantoniou/libfyaml/issues/233. */
-#define MAX_QUOTES 3
 
 struct frame {
 	struct bh_yaml *node;
@@ -44,56 +39,6 @@ static int fail(struct loader *l, struct bh_pos pos, const char *help, const cha
 {
 	bh_report_error(l->map, l->d, pos, help, "%s", text);
 	return -EINVAL;
-}
-
-/* --- before libfyaml sees it ---------------------------------------------------------------- */
-
-/* Where a line begins: is it one of the few that libfyaml 0.7 does not cope with? */
-static int check_line(struct loader *l, const char *s, int line)
-{
-	int open = 0, quotes = 0;
-
-	if (*s == '%')
-		return fail(l, (struct bh_pos){line, 1, 1}, "remove this line",
-			    "YAML directives are not part of the language");
-	for (int col = 0; *s && *s != '\n' && *s != '\r'; s++) {
-		col += ((unsigned char)*s & 0xc0) != 0x80; /* characters, not bytes */
-		open += *s == '[' || *s == '{';
-		open -= *s == ']' || *s == '}';
-		if (open > MAX_OPEN_BRACKETS)
-			return fail(l, (struct bh_pos){line, col, 1}, NULL,
-				    "too many open brackets");
-		quotes = *s == '\'' ? quotes + 1 : 0;
-		if (quotes > MAX_QUOTES)
-			return fail(l, (struct bh_pos){line, col, 1}, "write it in double quotes",
-				    "too many quotes in a row");
-	}
-	return 0;
-}
-
-static int check_text(struct loader *l)
-{
-	const char *s = l->map->text, *end = s + l->map->text_len;
-	struct bh_pos pos = {1, 1, 1};
-	int r = check_line(l, s, 1);
-
-	while (!r && s < end) {
-		unsigned code;
-		int n = bh_utf8_next(s, &code);
-
-		if (!n || (code < 0x20 && !strchr("\t\n\r", (int)code)) || !code || code == 0x7f) {
-			bh_report_error(l->map, l->d, pos, "save the file as UTF-8 text",
-					"byte 0x%02x is not text", (unsigned char)*s);
-			return -EINVAL;
-		}
-		s += n;
-		pos.col++;
-		if (code == '\n' || (code == '\r' && *s != '\n')) {
-			pos = (struct bh_pos){pos.line + 1, 1, 1};
-			r = check_line(l, s, pos.line);
-		}
-	}
-	return r;
 }
 
 /* --- nodes ---------------------------------------------------------------------------------- */
@@ -388,7 +333,7 @@ int bh_yaml_load(const struct bh_map *map, struct bh_arena *arena, struct bh_dia
 	struct loader l = {.map = map, .arena = arena, .d = d, .last = {1, 1, 1}};
 	struct fy_diag_cfg cfg;
 	struct fy_diag *diag;
-	int r = check_text(&l);
+	int r = bh_text_check(map, d);
 
 	if (r)
 		return r;

@@ -93,6 +93,7 @@ _unused_ static void test_agent_free(struct bh_agent *a)
 	bh_live_clear(&a->live);
 	bh_cgroups_free(a->cgroups);
 	bh_audit_close(a->audit);
+	bh_flows_free(a->flows);
 	sd_event_unref(a->event);
 	free(a->nic);
 	free(a);

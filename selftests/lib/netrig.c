@@ -282,7 +282,7 @@ const struct bh_event *net_event(struct net_host *h, enum bh_event_type type, si
 	return first;
 }
 
-static void print_told(struct net_host *h)
+void net_print(struct net_host *h)
 {
 	static const char *const type[] = {"", "begin", "deny", "would-deny", "end"};
 	struct bh_count now[BH_REASON_MAX];
@@ -311,7 +311,7 @@ void net_told(struct net_host *h, enum bh_event_type type, enum bh_reason reason
 	if (n == 1 && ev->reason == reason &&
 	    (net_count(h, reason) || reason == BH_R_RULE_DENY || type == BH_EVENT_BEGIN))
 		return;
-	print_told(h);
+	net_print(h);
 	fail_msg("%s should have told of one %s, told of %zu", h->name, net_reason(reason), n);
 }
 
@@ -319,6 +319,6 @@ void net_quiet(struct net_host *h)
 {
 	if (!*net_denies(h))
 		return;
-	print_told(h);
+	net_print(h);
 	fail_msg("%s denied: %s", h->name, net_denies(h));
 }

@@ -66,5 +66,7 @@ __u32 net_identity(struct net_host *h, const char *segment);
 void net_told(struct net_host *h, enum bh_event_type type, enum bh_reason reason);
 /* Fails the test if anything was denied since net_mark(). */
 void net_quiet(struct net_host *h);
+/* Prints all that was counted and told since net_mark(). */
+void net_print(struct net_host *h);
 
 #endif

@@ -275,8 +275,7 @@ static long do_set(struct pup_call *c)
 {
 	int value = (int)c->a[3];
 
-	return result(
-		setsockopt((int)c->a[0], (int)c->a[1], (int)c->a[2], &value, sizeof(value)));
+	return result(setsockopt((int)c->a[0], (int)c->a[1], (int)c->a[2], &value, sizeof(value)));
 }
 
 int pup_set(struct puppet *p, int fd, int level, int option, int value)

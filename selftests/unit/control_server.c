@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * control_server.c - hostile clients on the real socket: slow, silent, too many, too long, with
- * descriptors, never reading. Tests agent/control/server.c and conn.c in one process: a client
- * does something, then the loop runs until there is nothing left to do.
+ * descriptors, never reading. Tests agent/control/server.c and conn.c.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <cmocka.h>
-#include "../../agent/control/server_internal.h"
-#include "fakeagent.h"
+#include "controlrig.h"
 
-static int runs, afters;
+static int runs;
 static size_t answer_bytes;
 
 static int run_look(_unused_ struct bh_agent *a, _unused_ const struct bh_call *call,
@@ -29,168 +23,18 @@ static int run_look(_unused_ struct bh_agent *a, _unused_ const struct bh_call *
 	return 0;
 }
 
-static json_t *on_follow(_unused_ struct bh_agent *a, const struct bh_event *ev, _unused_ void *ctx)
-{
-	char big[2000];
-
-	if (ev->type == BH_EVENT_END)
-		return NULL;
-	memset(big, 'e', sizeof(big));
-	return json_pack("{s:i s:s#}", "rule", (int)ev->rule, "pad", big, (int)sizeof(big));
-}
-
-static int run_follow(_unused_ struct bh_agent *a, _unused_ const struct bh_call *call,
-		      struct bh_reply *reply)
-{
-	reply->follow = on_follow;
-	reply->follow_ctx = strdup("context");
-	return 0;
-}
-
-static void after(_unused_ struct bh_agent *a)
-{
-	afters++;
-}
-
-static int run_leave(_unused_ struct bh_agent *a, _unused_ const struct bh_call *call,
-		     struct bh_reply *reply)
-{
-	reply->after = after;
-	return 0;
-}
-
 static const char *const args[] = {"text", NULL};
 static const struct bh_verb look = {.name = "look", .run = run_look};
 static const struct bh_verb take = {
 	.name = "take", .run = run_look, .args = args, .max_bytes = BH_PROTO_MAX_APPLY};
-static const struct bh_verb follow = {.name = "follow", .run = run_follow};
-static const struct bh_verb leave = {.name = "leave", .run = run_leave};
-static const struct bh_verb *const verbs[] = {&look, &take, &follow, &leave};
-
-/* --- rig ---------------------------------------------------------------------------------------- */
+static const struct bh_verb *const verbs[] = {&look, &take};
 
 static int setup(void **state)
 {
-	struct bh_agent *a = test_agent_new();
-	_cleanup_diags_ struct bh_diags d = {0};
-
-	assert_int_equal(sd_event_new(&a->event), 0);
-	assert_int_equal(bh_server_open(a, &d, &a->server), 0);
-	a->server->verbs = (struct bh_verb_table){verbs, ARRAY_SIZE(verbs)};
-	runs = afters = 0;
+	*state = rig_open(verbs, ARRAY_SIZE(verbs));
+	runs = 0;
 	answer_bytes = 3;
-	*state = a;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bh_agent *a = *state;
-	char path[96];
-
-	bh_server_close(a->server);
-	a->server = NULL;
-	snprintf(path, sizeof(path), "%s/control.sock", test_dir);
-	assert_int_equal(access(path, F_OK), -1);
-	test_agent_free(a);
-	return 0;
-}
-
-static void pump(struct bh_agent *a)
-{
-	while (sd_event_run(a->event, 0) > 0)
-		;
-}
-
-static int client(struct bh_agent *a)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/control.sock", test_dir);
-	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	pump(a);
-	return fd;
-}
-
-static void say(struct bh_agent *a, int fd, const char *text)
-{
-	size_t n = strlen(text);
-
-	while (n) {
-		ssize_t sent = send(fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (sent > 0) {
-			text += sent;
-			n -= (size_t)sent;
-		} else if (errno != EAGAIN) {
-			break;
-		}
-		pump(a);
-	}
-	pump(a);
-}
-
-/* What has come, up to @max bytes; *ret_eof tells whether that was all there will ever be. */
-static char *hear(struct bh_agent *a, int fd, bool *ret_eof)
-{
-	size_t n = 0, room = 1 << 20;
-	char *text = malloc(room + 1);
-	ssize_t got;
-
-	*ret_eof = false;
-	for (;;) {
-		pump(a);
-		if (n == room)
-			text = realloc(text, (room *= 2) + 1);
-		got = recv(fd, text + n, room - n, MSG_DONTWAIT);
-		if (got <= 0)
-			break;
-		n += (size_t)got;
-	}
-	*ret_eof = got == 0 || errno == ECONNRESET;
-	text[n] = '\0';
-	return text;
-}
-
-static size_t count(const char *text, char c)
-{
-	size_t n = 0;
-
-	for (; *text; text++)
-		n += *text == c;
-	return n;
-}
-
-static void expect(struct bh_agent *a, int fd, const char *part, bool hung_up)
-{
-	bool eof;
-	_cleanup_free_ char *text = hear(a, fd, &eof);
-
-	if (!strstr(text, part))
-		fail_msg("'%s' is not in '%.300s'", part, text);
-	if (eof != hung_up)
-		fail_msg("hung up: %d, expected %d", eof, hung_up);
-}
-
-static size_t clients(const struct bh_agent *a)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < BH_PROTO_MAX_CLIENTS; i++)
-		n += a->server->client[i] != NULL;
-	return n;
-}
-
-/* As root, or in the group, a request is answered; the tests also run as anybody. */
-static bool may_read(void)
-{
-	return geteuid() == 0;
-}
-
-static const char *good(void)
-{
-	return may_read() ? "{\"ok\":true" : "is refused";
 }
 
 /* --- what clients do ------------------------------------------------------------------------------ */
@@ -429,15 +273,14 @@ static void does_not_read(void **state)
 static void too_slow(void **state)
 {
 	struct bh_agent *a = *state;
-	int silent = client(a), half = client(a), deaf = client(a), follower = client(a);
+	int silent = client(a), half = client(a), deaf = client(a);
 	uint64_t end, now;
 
 	say(a, half, "{\"verb\":");
 	if (may_read()) {
 		answer_bytes = 8 << 20;
 		say(a, deaf, "{\"verb\":\"look\"}\n");
-		say(a, follower, "{\"verb\":\"follow\"}\n");
-		assert_int_equal(clients(a), 4);
+		assert_int_equal(clients(a), 3);
 	}
 	assert_int_equal(sd_event_now(a->event, CLOCK_MONOTONIC, &now) < 0, 0);
 	end = now + BH_PROTO_REQUEST_MS * 1000ull + 500000;
@@ -445,111 +288,12 @@ static void too_slow(void **state)
 		(void)sd_event_run(a->event, 100000);
 		(void)sd_event_now(a->event, CLOCK_MONOTONIC, &now);
 	}
-	/* who follows may be silent for ever */
-	assert_int_equal(clients(a), may_read() ? 1 : 0);
+	assert_int_equal(clients(a), 0);
 	expect(a, half, "did not arrive whole", true);
 	expect(a, silent, "", true);
 	close(silent);
 	close(half);
 	close(deaf);
-	close(follower);
-}
-
-/* --- followers ------------------------------------------------------------------------------------------ */
-
-static void follows(void **state)
-{
-	struct bh_event ev = {.type = BH_EVENT_DENY, .rule = 77}, other = {.type = BH_EVENT_END};
-	struct bh_agent *a = *state;
-	int fd = client(a);
-
-	if (!may_read())
-		skip();
-	say(a, fd, "{\"verb\":\"follow\"}\n");
-	expect(a, fd, "{\"ok\":true", false);
-	bh_server_event(a->server, &other);
-	bh_server_event(a->server, &ev);
-	expect(a, fd, "{\"event\":{\"rule\":77", false);
-	/* it has nothing more to say, and is not listened to */
-	say(a, fd, "{\"verb\":\"look\"}\n");
-	assert_int_equal(runs, 0);
-	close(fd);
-	pump(a);
-	assert_int_equal(clients(a), 0);
-	bh_server_event(a->server, &ev);
-}
-
-static void follower_falls_behind(void **state)
-{
-	struct bh_event ev = {.type = BH_EVENT_DENY};
-	struct bh_agent *a = *state;
-	int slow = client(a), fast = client(a);
-	size_t lines = 0;
-
-	if (!may_read())
-		skip();
-	say(a, slow, "{\"verb\":\"follow\"}\n");
-	say(a, fast, "{\"verb\":\"follow\"}\n");
-	for (int i = 0; i < 2000; i++) {
-		bool eof;
-		char *text;
-
-		bh_server_event(a->server, &ev);
-		text = hear(a, fast, &eof);
-		lines += count(text, '\n');
-		free(text);
-		assert_false(eof);
-	}
-	assert_int_equal(lines, 2001);
-	/* 4 MB that nobody read */
-	assert_int_equal(clients(a), 1);
-	close(slow);
-	close(fast);
-}
-
-static void not_all_may_follow(void **state)
-{
-	struct bh_agent *a = *state;
-	int fd[17];
-
-	if (!may_read())
-		skip();
-	for (size_t i = 0; i < ARRAY_SIZE(fd); i++) {
-		fd[i] = client(a);
-		say(a, fd[i], "{\"verb\":\"follow\"}\n");
-		expect(a, fd[i], i < 16 ? "{\"ok\":true" : "as many clients follow", false);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(fd); i++)
-		close(fd[i]);
-}
-
-static void after_the_answer(void **state)
-{
-	struct bh_agent *a = *state;
-	int fd = client(a);
-
-	if (!may_read())
-		skip();
-	say(a, fd, "{\"verb\":\"leave\"}\n");
-	expect(a, fd, "{\"ok\":true", false);
-	assert_int_equal(afters, 1);
-	say(a, fd, "{\"verb\":\"look\"}\n");
-	assert_int_equal(afters, 1);
-	close(fd);
-}
-
-/* It has gone before the answer could be written: what was promised is done all the same. */
-static void after_no_answer(void **state)
-{
-	struct bh_agent *a = *state;
-	int fd = client(a);
-
-	if (!may_read())
-		skip();
-	assert_int_equal(send(fd, "{\"verb\":\"leave\"}\n", 17, MSG_NOSIGNAL), 17);
-	close(fd);
-	pump(a);
-	assert_int_equal(afters, 1);
 }
 
 /* --- the socket itself ------------------------------------------------------------------------------------ */
@@ -602,11 +346,6 @@ int main(void)
 		TEST(sends_descriptors),
 		TEST(does_not_read),
 		TEST(too_slow),
-		TEST(follows),
-		TEST(follower_falls_behind),
-		TEST(not_all_may_follow),
-		TEST(after_the_answer),
-		TEST(after_no_answer),
 		TEST(a_dead_agents_socket),
 		TEST(a_path_too_long),
 	};

@@ -259,6 +259,22 @@ static void test_prefixes_in_prefixes(void **state)
 				 ask.port <= 14 ? BH_KIND_DENY : BH_KIND_ALLOW);
 }
 
+static void test_too_many_classes(void **state)
+{
+	_cleanup_text_ struct text t = {0};
+	FILE *out = text_begin(&t);
+
+	(void)state;
+	/* each prefix of a failsafe has a class of its own */
+	fprintf(out, "segments:\n  a: { match: { unit: a.service } }\nfailsafe:\n");
+	fprintf(out, "  - { port: tcp/22, from: { cidr: [");
+	for (int i = 0; i < 65537; i++)
+		fprintf(out, "%s10.%d.%d.%d/32", i ? "," : "", i >> 16, i >> 8 & 255, i & 255);
+	fprintf(out, "] } }\n");
+	refused(text_end(&t), &bh_limits_default,
+		"prefixes nest in more than 65536 ways that rules tell apart", NULL);
+}
+
 /* --- big ------------------------------------------------------------------------------------------------ */
 
 static void test_ten_thousand_rules(void **state)
@@ -302,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_every_segment_to_every_segment),
 		cmocka_unit_test(test_prefixes_in_prefixes),
+		cmocka_unit_test(test_too_many_classes),
 		cmocka_unit_test(test_ten_thousand_rules),
 	};
 

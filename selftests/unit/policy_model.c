@@ -2,7 +2,6 @@
 /*
  * policy_model.c - the compiled tables against a second opinion: random maps and questions at
  * their edges, answered once by a walk over the map as it is written and once by the tables.
-
  */
 #include "policydraft.h"
 #include "policyrig.h"

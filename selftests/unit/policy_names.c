@@ -2,7 +2,6 @@
 /*
  * policy_names.c - which segment a cgroup and a user are in: cases by hand, and random maps
  * against a second opinion that matches whole patterns instead of walking a tree.
-
  */
 #include "policydraft.h"
 #include "policyrig.h"
@@ -210,11 +209,13 @@ static void test_failsafe_units(void **state)
 	_cleanup_pol_ struct pol r = pol_made(
 		"segments:\n  ssh: { match: { unit: ssh.service } }\n"
 		"  many: { match: { unit: \"m@*.service\" } }\n"
+		"  end: { match: { unit: \"n*x.service\" } }\n"
 		"failsafe:\n"
 		"  - { from: { cidr: [192.0.2.1/32] }, port: tcp/22, unit: ssh.service }\n"
 		"  - { from: { cidr: [192.0.2.1/32] }, port: tcp/23, unit: [ssh.service, b.service] }\n"
 		"  - { from: { cidr: [192.0.2.1/32] }, port: tcp/24, unit: [b.service, ssh.service] }\n"
-		"  - { from: { cidr: [192.0.2.1/32] }, port: tcp/25, unit: \"m*.service\" }\n");
+		"  - { from: { cidr: [192.0.2.1/32] }, port: tcp/25, unit: \"m*.service\" }\n"
+		"  - { from: { cidr: [192.0.2.1/32] }, port: tcp/26, unit: \"n*.service\" }\n");
 	__u32 ssh = pol_whois(r.out, "/system.slice/ssh.service", 0).unit_bits;
 	__u32 b = pol_whois(r.out, "/system.slice/b.service", 0).unit_bits;
 	__u32 glob = pol_whois(r.out, "/system.slice/mm.service", 0).unit_bits;
@@ -233,6 +234,11 @@ static void test_failsafe_units(void **state)
 	/* a glob that fits better carries what the wider one says */
 	assert_int_equal(pol_whois(r.out, "/system.slice/m@1.service", 0).unit_bits, glob);
 	expect(&r, "/system.slice/m@1.service", 0, "many");
+	expect(&r, "/system.slice/nx.service", 0, "end");
+	expect(&r, "/system.slice/ny.service", 0, "-");
+	assert_int_equal(pol_whois(r.out, "/system.slice/nx.service", 0).unit_bits,
+			 pol_whois(r.out, "/system.slice/ny.service", 0).unit_bits);
+	assert_int_not_equal(pol_whois(r.out, "/system.slice/ny.service", 0).unit_bits, 0);
 }
 
 /* --- what is refused ------------------------------------------------------------------------------- */

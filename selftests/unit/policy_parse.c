@@ -245,6 +245,7 @@ static void test_yaml(void **state)
 		{"a: ''''\n", "1:7: error: too many quotes in a row | write it in double"},
 		{"a: '''b'''\n", "unknown key 'a'"},
 		{"%YAML 1.1\n---\na: b\n", "1:1: error: YAML directives are not part"},
+		{"\xef\xbb\xbf%TAG ! x\n---\na: b\n", "1:1: error: YAML directives"},
 		{"a: b\r%TAG ! x\n", "2:1: error: YAML directives"},
 		{"a: b\n---\nc: d\n", "2:1: error: a second document in one file"},
 		{"a: \xff\n", "1:4: error: byte 0xff is not text"},
