@@ -164,6 +164,9 @@ static void demote(const struct bh_diags *from, struct bh_diags *to)
 		const struct bh_diag *f = &from->list[i];
 		struct bh_where where = {f->file, NULL, f->line, f->col, f->len};
 
+		/* what the map's author was told when it was applied */
+		if (f->severity != BH_ERROR)
+			continue;
 		(void)bh_diag_add(to, BH_WARNING, f->file ? &where : NULL, f->help, "%s", f->text);
 	}
 }

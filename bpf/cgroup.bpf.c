@@ -28,12 +28,11 @@ __inline void bh_call_begin(struct bh_conv *c, enum bh_hook hook, __u8 proto,
 /* May this segment open sockets that write their own headers, or of a protocol by number? */
 __inline bool bh_raw_is_allowed(const struct bh_run *run, __u32 identity, __u8 proto)
 {
-	const struct bh_seg *seg = bh_seg_get(run->side, identity);
 	struct bh_reserve_key key = {.seg = identity, .proto = proto};
 	__u32 side = run->side;
 	void *reserve = bpf_map_lookup_elem(&bh_reserve, &side);
 
-	if (identity == BH_ID_HOST || (seg && seg->flags & BH_SEG_RAW))
+	if (identity == BH_ID_HOST || bh_seg_flags(run, identity) & BH_SEG_RAW)
 		return true;
 	if (!reserve || proto == IPPROTO_RAW)
 		return false;

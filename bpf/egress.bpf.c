@@ -58,14 +58,14 @@ __inline enum bh_reason bh_out_forward(const struct bh_run *run)
 __inline enum bh_reason bh_out_packet_socket(const struct bh_run *run, const struct bh_conv *c,
 					     const struct bh_pkt *pkt)
 {
-	const struct bh_seg *seg = bh_seg_get(run->side, c->talk.me.seg);
+	int flags = bh_seg_flags(run, c->talk.me.seg);
 	bool dhcp = pkt->family && pkt->proto == IPPROTO_UDP &&
 		    ((pkt->sport == 68 && pkt->dport == 67) ||
 		     (pkt->sport == 546 && pkt->dport == 547));
 
-	if (c->talk.me.seg == BH_ID_HOST || (seg && seg->flags & BH_SEG_RAW))
+	if (c->talk.me.seg == BH_ID_HOST || flags & BH_SEG_RAW)
 		return BH_R_EGRESS_SEEN;
-	if (dhcp && seg && seg->flags & BH_SEG_DHCP)
+	if (dhcp && flags & BH_SEG_DHCP)
 		return BH_R_DHCP;
 	return BH_R_RAW;
 }

@@ -92,12 +92,19 @@ __inline const struct bh_seg *bh_seg_get(__u32 side, __u32 identity)
 	return seg && seg->flags & BH_SEG_VALID ? seg : 0;
 }
 
+/* enum bh_seg_flags of a segment; 0 = it is not of this generation. */
+__global int bh_seg_flags(const struct bh_run *run, __u32 identity)
+{
+	const struct bh_seg *seg = run ? bh_seg_get(run->side, identity) : 0;
+
+	return seg ? seg->flags : 0;
+}
+
 /* The mode of a direction: the segment's, and `bulkhead mode observe` above all. */
 __inline bool bh_seg_observes(const struct bh_run *run, __u32 identity)
 {
-	const struct bh_seg *seg = bh_seg_get(run->side, identity ? identity : BH_ID_UNASSIGNED);
-
-	return run->flags & BH_CTL_OBSERVE || (seg && seg->flags & BH_SEG_OBSERVE);
+	return run->flags & BH_CTL_OBSERVE ||
+	       bh_seg_flags(run, identity ? identity : BH_ID_UNASSIGNED) & BH_SEG_OBSERVE;
 }
 
 /* `listen:` of another segment reserves the port. */
@@ -232,23 +239,23 @@ static long bh_shape_try(__u32 i, struct bh_half *h)
 {
 	const struct bh_side *s = h->s;
 	const struct bh_pol_val *val;
-	struct bh_shape shape;
+	const struct bh_shape *shape;
 	struct bh_pol_key key;
 
 	if (i >= BH_SHAPES_MAX)
 		return 1;
-	shape = s->shape[h->dir & 1][i];
-	if (shape.kind == BH_KIND_ALLOW && h->same) {
+	shape = &s->shape[h->dir & 1][i];
+	if (shape->kind == BH_KIND_ALLOW && h->same) {
 		h->reason = BH_R_SAME_WORKLOAD;
 		return 1;
 	}
-	if (shape.wild & BH_WILD_PROTO && !bh_proto_is_listed(h->proto))
+	if (shape->wild & BH_WILD_PROTO && !bh_proto_is_listed(h->proto))
 		return 0;
-	bh_shape_key(h, &shape, &key);
+	bh_shape_key(h, shape, &key);
 	val = bpf_map_lookup_elem(h->policy, &key);
 	if (!val)
 		return 0;
-	h->reason = bh_entry_decides(h, shape.kind, val);
+	h->reason = bh_entry_decides(h, shape->kind, val);
 	if (h->reason == BH_CONTINUE)
 		return 0;
 	h->r->rule = val->rule;

@@ -181,22 +181,22 @@ __inline bool bh_sk_is_kernel_raw(const struct bpf_sock *sk, const struct bh_fac
 /* --- the peer --------------------------------------------------------------------------------------- */
 
 /* The listener table knows sockets that are older than us. */
-__inline bool bh_peer_by_table(const struct bh_run *run, const struct bh_conv *c,
-			       struct bh_who *ret)
+__global int bh_peer_by_table(const struct bh_run *run, const struct bh_conv *c, struct bh_who *ret)
 {
-	struct bh_listen_key key = {
-		.netns = c->netns,
-		.addr = c->remote_addr,
-		.port = c->remote_port,
-		.proto = c->talk.proto,
-	};
-	const struct bh_listener *l = c->netns ? bh_listener_find(&key) : 0;
+	struct bh_listen_key key = {};
+	const struct bh_listener *l;
 
+	if (!run || !c || !ret || !c->netns)
+		return false;
+	key.netns = c->netns;
+	key.addr = c->remote_addr;
+	key.port = c->remote_port;
+	key.proto = c->talk.proto;
+	l = bh_listener_find(&key);
 	if (!l)
 		return false;
 	if (l->flags & BH_LISTEN_KERNEL) {
 		bh_who_is(ret, BH_ID_HOST);
-		ret->local = 1;
 		return true;
 	}
 	(void)bh_who_of_cgroup(run, l->cgid, l->uid, ret);

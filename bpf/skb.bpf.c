@@ -42,8 +42,13 @@ __global int bh_conv_parse(struct __sk_buff *skb, struct bh_conv *c)
 	reason = bh_parse_l3((void *)(long)skb->data, (void *)(long)skb->data_end, &pkt);
 	in = c->hook == BH_HOOK_SKB_IN;
 	ports = pkt.proto != IPPROTO_ICMP && pkt.proto != IPPROTO_ICMPV6;
-	c->local_addr = in ? pkt.daddr : pkt.saddr;
-	c->remote_addr = in ? pkt.saddr : pkt.daddr;
+	if (in) {
+		c->local_addr = pkt.daddr;
+		c->remote_addr = pkt.saddr;
+	} else {
+		c->local_addr = pkt.saddr;
+		c->remote_addr = pkt.daddr;
+	}
 	c->remote_port = in || !ports ? pkt.sport : pkt.dport;
 	if (ports)
 		c->local_port = in ? pkt.dport : pkt.sport;
@@ -174,6 +179,15 @@ __inline int bh_tcp_stamp(struct __sk_buff *skb, const struct bh_run *run, struc
 	return BH_DROP;
 }
 
+/* A socket on its way out can't be given storage either: its reset may still be told. */
+__subprog int bh_tcp_no_storage(struct __sk_buff *skb, const struct bh_run *run,
+				const struct bh_conv *c)
+{
+	bool reset = c->hook == BH_HOOK_SKB_OUT && bh_skb_is_reset(skb);
+
+	return bh_verdict_named(run, c, reset ? BH_R_RST_OUT : BH_R_NO_STORAGE);
+}
+
 /* No verdict, or not for this generation or peer. */
 __subprog int bh_tcp_judge(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
 			   enum bh_dir way)
@@ -191,7 +205,7 @@ __subprog int bh_tcp_judge(struct __sk_buff *skb, const struct bh_run *run, stru
 		facts = bh_facts_adopt(skb, sk);
 	s = bpf_sk_storage_get(&bh_session, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!facts || !s)
-		return bh_verdict_named(run, &c, BH_R_NO_STORAGE);
+		return bh_tcp_no_storage(skb, run, &c);
 	reason = bh_tcp_direction(s, facts, &c);
 	if (reason == BH_CONTINUE)
 		reason = bh_conv_ends(skb, run, facts, &c);
@@ -240,15 +254,10 @@ __inline bool bh_udp_allows(const struct bh_run *run, struct bh_conv *c, enum bh
 /* The DHCP client's exchange of `host` and of segments with `dhcp: true`. */
 __inline bool bh_udp_is_dhcp(const struct bh_run *run, const struct bh_conv *c)
 {
-	const struct bh_seg *seg;
-
 	if (!((c->local_port == 68 && c->remote_port == 67) ||
 	      (c->local_port == 546 && c->remote_port == 547)))
 		return false;
-	if (c->talk.me.seg == BH_ID_HOST)
-		return true;
-	seg = bh_seg_get(run->side, c->talk.me.seg);
-	return seg && seg->flags & BH_SEG_DHCP;
+	return c->talk.me.seg == BH_ID_HOST || bh_seg_flags(run, c->talk.me.seg) & BH_SEG_DHCP;
 }
 
 /* A slot of this generation, judged again if it is of an older one. */
@@ -441,7 +450,6 @@ __inline enum bh_reason bh_other_named(const struct bh_run *run, const struct bp
 {
 	bool icmp = c->talk.proto == IPPROTO_ICMP || c->talk.proto == IPPROTO_ICMPV6;
 	__u8 type = c->talk.port >> 8;
-	const struct bh_seg *seg;
 
 	if (way == BH_IN && bh_icmp_is_error(c))
 		return BH_R_ICMP_ERROR;
@@ -454,8 +462,7 @@ __inline enum bh_reason bh_other_named(const struct bh_run *run, const struct bp
 	if (icmp || way == BH_IN || !bh_proto_is_listed(c->talk.proto))
 		return BH_CONTINUE;
 	/* TCP and UDP by hand: the policy's word for them supposes a socket's verdict */
-	seg = bh_seg_get(run->side, c->talk.me.seg);
-	return seg && seg->flags & BH_SEG_RAW ? BH_CONTINUE : BH_R_RAW;
+	return bh_seg_flags(run, c->talk.me.seg) & BH_SEG_RAW ? BH_CONTINUE : BH_R_RAW;
 }
 
 __subprog int bh_other_judge(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,

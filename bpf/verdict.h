@@ -132,8 +132,10 @@ __global int bh_verdict(const struct bh_run *run, const struct bh_conv *c,
 
 	if (!run || !c || !r)
 		return 0;
-	/* a call (connect, bind) has no packet: only its refusal counts */
-	packets = c->packets || r->pass ? c->packets : 1;
+	/* a call (connect, bind) has no packet; what policy lets pass is counted when one comes */
+	packets = c->packets;
+	if (!packets && bh_reason_class(r->reason) != BH_CLASS_PASS)
+		packets = 1;
 	bh_count_reason(r->reason, packets, c->bytes);
 	bh_count_rule(r->rule, packets, c->bytes);
 	if (!r->pass)

@@ -155,27 +155,40 @@ static bool may_ask(struct view *v, __u32 who, const struct bh_addr *addr,
 	return passes(v, &out) && passes(v, &in);
 }
 
-static void warn_server(struct view *v, const char *server, const struct bh_listening *stub,
-			const char *cut_off)
+/* How to let them ask: a rule, and a segment for the server where it has none. */
+static char *cure(struct view *v, const char *server, const struct bh_addr *addr,
+		  const struct bh_listening *stub, const char *cut_off)
 {
-	_cleanup_free_ char *help = NULL;
-	const char *unit = stub ? bh_base_of(bh_agent_cgroup(v->a, stub->val.cgid)) : NULL;
-	__u32 identity = BH_ID_WORLD;
-	const char *to = "world";
+	__u32 identity = bh_compiled_identity(v->l->compiled, addr);
+	char *text;
+	int n;
 
-	if (stub && segment_of(v, stub->val.cgid, stub->val.uid, &identity))
-		to = segment_name(v, identity);
-	if (stub && identity == BH_ID_UNASSIGNED) {
-		if (asprintf(&help,
-			     "give it a segment, resolver: { match: { unit: %s }, default: { "
-			     "egress: allow } }, and - { id: dns, from: [%s], to: resolver, port: "
-			     "[udp/53, tcp/53] }",
-			     unit, cut_off) < 0)
-			help = NULL;
-	} else if (asprintf(&help, "- { id: dns, from: [%s], to: %s, port: [udp/53, tcp/53] }",
-			    cut_off, to) < 0) {
-		help = NULL;
-	}
+	if (stub && !segment_of(v, stub->val.cgid, stub->val.uid, &identity))
+		return NULL;
+	if (identity == BH_ID_WORLD)
+		n = asprintf(&text,
+			     "give it a segment, dns: { match: { cidr: [%s/%d] } }, and - { id: "
+			     "names, from: [%s], to: dns, port: [udp/53, tcp/53] }",
+			     server, strchr(server, ':') ? 128 : 32, cut_off);
+	else if (identity == BH_ID_UNASSIGNED)
+		n = asprintf(&text,
+			     "give it a segment, dns: { match: { unit: %s }, default: { egress: "
+			     "allow } }, and - { id: names, from: [%s], to: dns, port: [udp/53, "
+			     "tcp/53] }",
+			     stub ? bh_base_of(bh_agent_cgroup(v->a, stub->val.cgid)) : "?",
+			     cut_off);
+	else
+		n = asprintf(&text, "- { id: names, from: [%s], to: %s, port: [udp/53, tcp/53] }",
+			     cut_off, segment_name(v, identity));
+	return n < 0 ? NULL : text;
+}
+
+static void warn_server(struct view *v, const char *server, const struct bh_addr *addr,
+			const struct bh_listening *stub, const char *cut_off)
+{
+	_cleanup_free_ char *help = cure(v, server, addr, stub, cut_off);
+	const char *unit = stub ? bh_base_of(bh_agent_cgroup(v->a, stub->val.cgid)) : NULL;
+
 	(void)bh_diag_add(v->d, BH_WARNING, NULL, help,
 			  "no names for %s: the map denies the name server %s%s%s%s", cut_off,
 			  server, unit ? " (" : "", unit ? unit : "", unit ? ")" : "");
@@ -211,7 +224,7 @@ static int advise_server(struct view *v, const char *server)
 	if (fclose(f))
 		return -ENOMEM;
 	if (n)
-		warn_server(v, server, stub, list);
+		warn_server(v, server, &addr, stub, list);
 	return 0;
 }
 

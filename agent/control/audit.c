@@ -7,8 +7,8 @@
 #include "../base/io.h"
 #include "audit.h"
 
-/* The longest line we write is far below: names and one text of an error. */
-#define LINE_MAX_BYTES (64u << 10)
+/* Looked through for the last number: a line is names, paths and one text of an error. */
+#define TAIL_BYTES ((size_t)128 << 10)
 
 struct bh_audit {
 	int fd;
@@ -66,7 +66,7 @@ static unsigned long long last_seq(char *tail)
 /* Return: 0 or -errno. */
 static int read_tail(struct bh_audit *a)
 {
-	_cleanup_free_ char *tail = malloc(2 * LINE_MAX_BYTES + 1);
+	_cleanup_free_ char *tail = malloc(TAIL_BYTES + 1);
 	struct stat st;
 	ssize_t n;
 	off_t from;
@@ -77,8 +77,8 @@ static int read_tail(struct bh_audit *a)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
-	from = st.st_size > 2 * LINE_MAX_BYTES ? st.st_size - 2 * LINE_MAX_BYTES : 0;
-	n = pread(a->fd, tail, 2 * LINE_MAX_BYTES, from);
+	from = MAX(st.st_size - (off_t)TAIL_BYTES, 0);
+	n = pread(a->fd, tail, TAIL_BYTES, from);
 	if (n < 0)
 		return -errno;
 	tail[n] = '\0';

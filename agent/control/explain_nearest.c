@@ -11,7 +11,7 @@
 #include "explain.h"
 
 /* How far away; what shares no end with the question is not near at all. */
-enum { FAR_PORT = 1, FAR_DIRECTION = 3, FAR_END = 4, FAR_AWAY = 100 };
+enum { FAR_PORT = 1, FAR_DIRECTION = 3, FAR_END = 4, FAR_SERVICE = 5, FAR_AWAY = 100 };
 
 /* So much of a list is shown. */
 #define WORDS_SHOWN 6
@@ -115,9 +115,9 @@ static int how_far(const struct bh_rule_src *rule, unsigned int differs)
 	}
 	if (differs & BH_DIFFERS_DIRECTION)
 		far += FAR_DIRECTION;
-	if (differs & BH_DIFFERS_PORT)
-		far += FAR_PORT;
-	if (differs & BH_DIFFERS_PROTO)
+	if ((differs & BH_DIFFERS_PORT) && (differs & BH_DIFFERS_PROTO))
+		far += FAR_SERVICE;
+	else if (differs & (BH_DIFFERS_PORT | BH_DIFFERS_PROTO))
 		far += FAR_PORT;
 	return far;
 }

@@ -15,8 +15,9 @@
  *
  * Reading: uid 0 or group bulkhead-read. A change (C): uid 0 of the initial user namespace and
  * a caller in a login session (.scope under user.slice), in `host` or a segment with
- * `admin: true`. Every change is audited. 64 KiB a request, those with text 4 MiB + 1/8;
- * 32 clients; 5 s for a request to arrive whole.
+ * `admin: true`. Every change is audited. 64 KiB a request, those with text 4 MiB + 1/8 (then
+ * "verb" is the first key); 32 clients, the last 4 places are root's, 16 may follow; 5 s for a
+ * request to arrive whole and for an answer to be read on: then the agent hangs up.
  *
  * verb      args                                   data
  * version   -                                      version, abi, kernel, features[{name,works,effect}]

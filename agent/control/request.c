@@ -132,19 +132,35 @@ static const char *first_error(const struct bh_diags *d)
 	return NULL;
 }
 
-/* What was asked, in short: a map is told by its digest. */
+/* Longer words are not logged: a line has to be found again from the end of the file. */
+#define AUDIT_WORD_MAX 4096
+
+/* What was asked, in short: a map is told by its digest. NULL: no memory. */
 static json_t *audit_args(const json_t *args)
 {
-	json_t *copy = json_copy((json_t *)args);
-	const json_t *text = json_object_get(args, "text");
+	json_auto_t *copy = json_object();
 	char digest[BH_SHA256_TEXT];
+	const char *key;
+	json_t *value;
 
-	if (json_is_string(text)) {
-		bh_sha256_text(json_string_value(text), json_string_length(text), digest);
-		(void)json_object_del(copy, "text");
-		(void)json_object_set_new(copy, "sha256", json_string(digest));
+	json_object_foreach((json_t *)args, key, value)
+	{
+		const char *s = json_string_value(value);
+		size_t n = s ? json_string_length(value) : 0;
+		int r;
+
+		if (s && !strcmp(key, "text")) {
+			bh_sha256_text(s, n, digest);
+			r = json_object_set_new(copy, "sha256", json_string(digest));
+		} else if (n > AUDIT_WORD_MAX || json_is_object(value) || json_is_array(value)) {
+			r = json_object_set_new(copy, key, json_string("(not shown)"));
+		} else {
+			r = json_object_set(copy, key, value);
+		}
+		if (r < 0)
+			return NULL;
 	}
-	return copy;
+	return TAKE_PTR(copy);
 }
 
 static void audit(struct bh_agent *a, const struct bh_verb *verb, const json_t *args,

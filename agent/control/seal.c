@@ -16,7 +16,7 @@ void bh_sha256_text(const void *data, size_t bytes, char ret[BH_SHA256_TEXT])
 	if (!EVP_Digest(data, bytes, digest, &n, EVP_sha256(), NULL))
 		abort(); /* no memory for a context of some hundred bytes */
 	for (unsigned int i = 0; i < n; i++)
-		snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+		snprintf(ret + (size_t)2 * i, 3, "%02x", digest[i]);
 }
 
 static int fail(struct bh_diags *d, int r, const char *path, const char *help, const char *what)

@@ -149,6 +149,7 @@ struct bh_kern {
 	struct bpf_program *prog[BH_PROG_MAX];
 	struct bpf_map *map[BH_MAP_MAX];
 	struct bh_table_like like[BH_MAP_TABLES];
+	int table_btf; /* types of all tables, templates included */
 	int link[BH_PROG_MAX];
 	struct bh_nic *nic;
 	size_t n_nic;
@@ -275,6 +276,14 @@ struct bh_fill {
 	const void *values;
 	size_t n;
 };
+
+/*
+ * Give the outer maps of the unloaded object their templates, with the BTF that tables have:
+ * Linux 6.1 takes no table with BTF where the template had none (bpf_map_meta_equal() compares
+ * timer_off, which tells the two apart). *ret_fd can be closed after the load.
+ * Return: 0 or -errno.
+ */
+int bh_tables_prepare(struct bh_kern *k, int ret_fd[BH_MAP_TABLES]);
 
 /*
  * A new inner table like the template of outer map @id, named after @gen, filled and counted.

@@ -189,12 +189,22 @@ static int size_maps(struct bh_kern *k, const struct bh_kern_opts *opts, struct 
 	return 0;
 }
 
+static void close_templates(int (*fd)[BH_MAP_TABLES])
+{
+	for (int i = 0; i < BH_MAP_TABLES; i++)
+		bh_closep(&(*fd)[i]);
+}
+
 static int load(struct bh_kern *k, struct bh_diags *d)
 {
+	_cleanup_(close_templates) int template[BH_MAP_TABLES] = {-1, -1, -1, -1, -1,
+								  -1, -1, -1, -1};
 	int r;
 
 	last_words[0] = '\0';
-	r = bulkhead__load(k->skel);
+	r = bh_tables_prepare(k, template);
+	if (r == 0)
+		r = bulkhead__load(k->skel);
 	if (r == 0)
 		return 0;
 	return kern_error(
@@ -302,7 +312,7 @@ int bh_kern_open(const struct bh_kern_opts *opts, struct bh_diags *d, struct bh_
 
 	if (!k)
 		return -ENOMEM;
-	k->cgroup_fd = k->drain = k->drain_inner = -1;
+	k->cgroup_fd = k->drain = k->drain_inner = k->table_btf = -1;
 	for (int i = 0; i < BH_PROG_MAX; i++)
 		k->link[i] = -1;
 	k->limits = opts->limits.rules ? opts->limits : bh_limits_default;
@@ -331,6 +341,7 @@ void bh_kern_close(struct bh_kern *k)
 		bh_closep(&k->link[i]);
 	bh_closep(&k->drain);
 	bh_closep(&k->drain_inner);
+	bh_closep(&k->table_btf);
 	bh_closep(&k->cgroup_fd);
 	bulkhead__destroy(k->skel);
 	free(k->cgroup_path);

@@ -52,13 +52,35 @@ static int create(struct bh_kern *k, enum bh_map_id id, __u64 gen, __u32 max_ent
 	opts.map_flags = like->flags;
 	key = type_id(btf, types[id].key);
 	value = type_id(btf, types[id].value);
-	if (key > 0 && value > 0) {
-		opts.btf_fd = (__u32)bpf_object__btf_fd(k->obj);
+	if (k->table_btf >= 0 && key > 0 && value > 0) {
+		opts.btf_fd = (__u32)k->table_btf;
 		opts.btf_key_type_id = (__u32)key;
 		opts.btf_value_type_id = (__u32)value;
 	}
 	return bpf_map_create(like->type, name, like->key_size, like->value_size, max_entries,
 			      &opts);
+}
+
+int bh_tables_prepare(struct bh_kern *k, int ret_fd[BH_MAP_TABLES])
+{
+	const void *data;
+	__u32 size;
+
+	data = btf__raw_data(bpf_object__btf(k->obj), &size);
+	k->table_btf = data ? bpf_btf_load(data, size, NULL) : -ENOMEM;
+	if (k->table_btf < 0)
+		return k->table_btf;
+	for (int i = 0; i < BH_MAP_TABLES; i++) {
+		int r;
+
+		ret_fd[i] = create(k, i, 0, 1);
+		if (ret_fd[i] < 0)
+			return ret_fd[i];
+		r = bpf_map__set_inner_map_fd(k->map[i], ret_fd[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 /* --- fill ------------------------------------------------------------------------------------ */

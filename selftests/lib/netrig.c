@@ -192,19 +192,32 @@ struct puppet *net_puppet(struct net_host *h, const char *unit)
 	return pup_start(cgroup, h->ns);
 }
 
-void net_sysctl(struct net_host *h, const char *name, const char *value)
+static int sysctl_open(struct net_host *h, const char *name)
 {
 	_cleanup_free_ char *path = NULL;
-	_cleanup_close_ int fd = -1;
-	int back;
+	int back, fd;
 
 	assert_true(asprintf(&path, "/proc/sys/%s", name) > 0);
 	assert_int_equal(ns_enter(h->ns, &back), 0);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		fail_msg("%s: %s", path, strerror(errno));
 	assert_int_equal(ns_enter(back, NULL), 0);
 	(void)close(back);
+	return fd;
+}
+
+bool net_has_sysctl(struct net_host *h, const char *name)
+{
+	_cleanup_close_ int fd = sysctl_open(h, name);
+
+	return fd >= 0;
+}
+
+void net_sysctl(struct net_host *h, const char *name, const char *value)
+{
+	_cleanup_close_ int fd = sysctl_open(h, name);
+
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		fail_msg("%s: %s", name, strerror(errno));
 }
 
 __u32 net_identity(struct net_host *h, const char *segment)

@@ -42,7 +42,8 @@ int net_cut(struct net_host *h);
 
 /* A puppet in system.slice/@unit of this host. */
 struct puppet *net_puppet(struct net_host *h, const char *unit);
-/* Runs "sysctl"-like: write @value to /proc/sys/@name in the host's namespace. */
+/* Writes @value to /proc/sys/@name in the host's namespace, where there is such a file. */
+bool net_has_sysctl(struct net_host *h, const char *name);
 void net_sysctl(struct net_host *h, const char *name, const char *value);
 
 /* --- what was counted and told --------------------------------------------------------------------- */

@@ -273,16 +273,22 @@ int pup_close(struct puppet *p, int fd)
 
 static long do_set(struct pup_call *c)
 {
-	int value = (int)c->a[3];
+	return result(
+		setsockopt((int)c->a[0], (int)c->a[1], (int)c->a[2], c->data, (socklen_t)c->len));
+}
 
-	return result(setsockopt((int)c->a[0], (int)c->a[1], (int)c->a[2], &value, sizeof(value)));
+int pup_set_raw(struct puppet *p, int fd, int level, int option, const void *value, size_t size)
+{
+	struct pup_call c = {.fn = do_set, .a = {fd, level, option}, .len = size};
+
+	assert_true(size <= sizeof(c.data));
+	memcpy(c.data, value, size);
+	return (int)pup_do(p, &c);
 }
 
 int pup_set(struct puppet *p, int fd, int level, int option, int value)
 {
-	struct pup_call c = {.fn = do_set, .a = {fd, level, option, value}};
-
-	return (int)pup_do(p, &c);
+	return pup_set_raw(p, fd, level, option, &value, sizeof(value));
 }
 
 static long do_get(struct pup_call *c)
@@ -409,15 +415,24 @@ static long do_take(struct pup_call *c)
 	return result(dup(c->fd));
 }
 
+int pup_fetch(struct puppet *p, int fd)
+{
+	struct pup_call give = {.fn = do_give, .a = {fd}};
+	long r = pup_do(p, &give);
+
+	return r < 0 ? (int)r : give.fd;
+}
+
 int pup_pass(struct puppet *from, int fd, struct puppet *to)
 {
-	struct pup_call give = {.fn = do_give, .a = {fd}}, take = {.fn = do_take};
-	long r = pup_do(from, &give);
+	struct pup_call take = {.fn = do_take};
+	int here = pup_fetch(from, fd);
+	long r;
 
-	if (r < 0)
-		return (int)r;
-	r = call(to, &take, give.fd);
-	(void)close(give.fd);
+	if (here < 0)
+		return here;
+	r = call(to, &take, here);
+	(void)close(here);
 	if (take.fd >= 0)
 		(void)close(take.fd);
 	return (int)r;

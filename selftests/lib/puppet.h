@@ -56,6 +56,7 @@ int pup_accept(struct puppet *p, int fd);
 int pup_shutdown(struct puppet *p, int fd, int how);
 int pup_close(struct puppet *p, int fd);
 int pup_set(struct puppet *p, int fd, int level, int option, int value);
+int pup_set_raw(struct puppet *p, int fd, int level, int option, const void *value, size_t size);
 int pup_get(struct puppet *p, int fd, int level, int option);
 int pup_patience(struct puppet *p, int fd, int ms);
 /* The local port. */
@@ -70,6 +71,8 @@ const char *pup_recv(struct puppet *p, int fd, int *ret_err);
 int pup_answer(struct puppet *p, int fd, const char *text);
 /* A descriptor of @from's in @to, as SCM_RIGHTS passes it. */
 int pup_pass(struct puppet *from, int fd, struct puppet *to);
+/* A descriptor of @p's in the test itself, or -errno. */
+int pup_fetch(struct puppet *p, int fd);
 /* Changes the puppet's user (the file system user id, too). */
 int pup_become(struct puppet *p, uid_t uid);
 

@@ -229,7 +229,7 @@ static void the_stub_is_cut_off(void **state)
 					    "127.0.0.53 (systemd-resolved.service)");
 	/* what is not running here is not this host's trouble; and the cure can be copied */
 	assert_string_equal(d.list[0].help,
-			    "- { id: dns, from: [web], to: resolver, port: [udp/53, tcp/53] }");
+			    "- { id: names, from: [web], to: resolver, port: [udp/53, tcp/53] }");
 	bh_diags_clear(&d);
 	d = advise(a, text, "resolver");
 	assert_int_equal(d.n, 0);
@@ -248,7 +248,7 @@ static void the_stub_has_no_segment(void **state)
 	workload(cgroup_make("/system.slice/nginx.service"), number_of(a, text, "web"));
 	d = advise(a, text, NULL);
 	assert_true(says(&d, "no names for api, web"));
-	assert_true(says(&d, "resolver: { match: { unit: dnsmasq.service }"));
+	assert_true(says(&d, "dns: { match: { unit: dnsmasq.service }"));
 	bh_diags_clear(&d);
 }
 
@@ -263,7 +263,10 @@ static void a_remote_name_server(void **state)
 	d = advise(a, text, NULL);
 	assert_int_equal(d.n, 1);
 	assert_true(says(&d, "no names for web: the map denies the name server 192.0.2.53"));
-	assert_true(says(&d, "to: world"));
+	assert_true(says(&d, "dns: { match: { cidr: [192.0.2.53/32] } }"));
+	bh_diags_clear(&d);
+	d = advise(a, HEAD "  ns: { match: { cidr: [192.0.2.0/24] } }\n", NULL);
+	assert_true(says(&d, "to: ns"));
 	bh_diags_clear(&d);
 	d = advise(a, text, "web");
 	assert_int_equal(d.n, 0);

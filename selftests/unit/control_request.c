@@ -248,6 +248,25 @@ static void changes_are_logged(void **state)
 	assert_non_null(strstr(refused, "is refused"));
 }
 
+/* A word of a megabyte may be an argument, but no line of the log. */
+static void the_log_stays_readable(void **state)
+{
+	struct bh_agent *a = *state;
+	_cleanup_diags_ struct bh_diags d = {0};
+	_cleanup_free_ char *line = calloc(1, (1 << 20) + 100), *text = NULL;
+
+	strcpy(line, "{\"verb\":\"change\",\"args\":{\"need\":[1],\"s\":\"");
+	memset(line + strlen(line), 'x', 1 << 20);
+	strcat(line, "\"}}");
+	expect(a, line, "true");
+	text = audit_log();
+	assert_true(strlen(text) < 1000);
+	assert_non_null(strstr(text, "\"need\":\"(not shown)\",\"s\":\"(not shown)\""));
+	bh_audit_close(a->audit);
+	assert_int_equal(bh_audit_open(test_dir, a->clock, &d, &a->audit), 0);
+	assert_int_equal(bh_audit_seq(a->audit), 1);
+}
+
 static void how_long(_unused_ void **state)
 {
 	static const struct {
@@ -274,9 +293,16 @@ static void how_long(_unused_ void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(asks_and_answers), TEST(no_request),	TEST(deep_nesting),
-		TEST(unknown_words),	TEST(arguments),	TEST(a_verb_fails),
-		TEST(who_may),		TEST(nobody_knows_who), TEST(changes_are_logged),
+		TEST(asks_and_answers),
+		TEST(no_request),
+		TEST(deep_nesting),
+		TEST(unknown_words),
+		TEST(arguments),
+		TEST(a_verb_fails),
+		TEST(who_may),
+		TEST(nobody_knows_who),
+		TEST(changes_are_logged),
+		TEST(the_log_stays_readable),
 		TEST(how_long),
 	};
 
