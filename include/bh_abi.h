@@ -177,7 +177,7 @@ struct bh_rule {
 BH_ASSERT_SIZE(struct bh_rule, 16);
 
 enum bh_seg_flags {
-	BH_SEG_OBSERVE = 1 << 0,     /* the segment's mode, after the map's */
+	BH_SEG_OBSERVE = 1 << 0,       /* the segment's mode, after the map's */
 	BH_SEG_INGRESS_ALLOW = 1 << 1, /* default: */
 	BH_SEG_EGRESS_ALLOW = 1 << 2,
 	BH_SEG_RAW = 1 << 3,   /* raw: allow */
@@ -231,8 +231,8 @@ BH_ASSERT_SIZE(struct bh_local_key, 24);
 
 /* --- workloads --------------------------------------------------------------------------- */
 
-#define BH_NAME_MAX 128 /* of one cgroup name with its NUL; longer names match nothing */
-#define BH_USER_DEPTH 3 /* nested matches that name users */
+#define BH_NAME_MAX   128 /* of one cgroup name with its NUL; longer names match nothing */
+#define BH_USER_DEPTH 3	  /* nested matches that name users */
 
 /*
  * The names the map matches form a tree of path components. A cgroup stands on a node of
@@ -258,9 +258,9 @@ BH_ASSERT_SIZE(struct bh_name_key, 4 + BH_NAME_MAX);
 
 /* A cgroup name that the map mentions: by itself, as part of a path, or both. */
 struct bh_name_val {
-	__u32 node;	/* where its children are looked up, or BH_NODE_NONE */
-	__u32 seg;	/* segment for every user, or 0 */
-	__u32 users;	/* bh_users match number for named users, or 0 */
+	__u32 node;	 /* where its children are looked up, or BH_NODE_NONE */
+	__u32 seg;	 /* segment for every user, or 0 */
+	__u32 users;	 /* bh_users match number for named users, or 0 */
 	__u32 unit_bits; /* failsafe `unit:` bits that start here */
 };
 BH_ASSERT_SIZE(struct bh_name_val, 16);
@@ -277,8 +277,8 @@ struct bh_glob_key {
 BH_ASSERT_SIZE(struct bh_glob_key, 8 + BH_NAME_MAX);
 
 #define BH_GLOB_SUFFIX_MAX 32 /* with its NUL */
-#define BH_GLOB_SUFFIXES 4    /* globs with one prefix and different suffixes */
-#define BH_GLOB_NESTED 8      /* prefixes at one node that begin with each other */
+#define BH_GLOB_SUFFIXES   4  /* globs with one prefix and different suffixes */
+#define BH_GLOB_NESTED	   8  /* prefixes at one node that begin with each other */
 
 struct bh_glob {
 	char suffix[BH_GLOB_SUFFIX_MAX];
@@ -380,8 +380,8 @@ enum bh_session_flags {
 
 /* bh_session: the verdict. Never cloned. */
 struct bh_session {
-	__u64 gen;	    /* generation that judged; 0 = none yet */
-	__u64 deadline_ns;  /* the earliest deadline the verdict rests on; 0 = none */
+	__u64 gen;	     /* generation that judged; 0 = none yet */
+	__u64 deadline_ns;   /* the earliest deadline the verdict rests on; 0 = none */
 	struct bh_addr peer; /* the exact remote address and port it is for */
 	__u16 peer_port;
 	__u16 reason; /* enum bh_reason */
@@ -390,7 +390,7 @@ struct bh_session {
 	__u8 pass;
 	__u8 flags; /* enum bh_session_flags */
 	__u32 rule;
-	__u32 remote; /* identity of the peer */
+	__u32 remote;	  /* identity of the peer */
 	__u64 packets[2]; /* by enum bh_dir */
 	__u64 bytes[2];
 	__u64 begin_ns;
@@ -521,7 +521,7 @@ BH_ASSERT_SIZE(struct bh_question, 72);
 
 struct bh_answer {
 	__u64 deadline_ns;
-	__u32 local;  /* the identities that were judged */
+	__u32 local; /* the identities that were judged */
 	__u32 remote;
 	__u32 class;
 	__u32 rule;

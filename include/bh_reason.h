@@ -16,7 +16,7 @@ enum bh_reason_class { BH_CLASS_PASS = 0, BH_CLASS_EXCEPTION = 1, BH_CLASS_DENY 
 	/* decided by the policy */                                                                \
 	BH_REASON(1, ALLOW, PASS, "a rule allows it")                                              \
 	BH_REASON(2, FAILSAFE, PASS, "a failsafe keeps it open")                                   \
-	BH_REASON(3, SAME_WORKLOAD, PASS, "both ends are one workload on this host")              \
+	BH_REASON(3, SAME_WORKLOAD, PASS, "both ends are one workload on this host")               \
 	BH_REASON(4, DEFAULT_ALLOW, PASS, "the segment's default for this direction is allow")     \
 	BH_REASON(5, ANSWER, PASS, "an answer to a peer that policy lets ask or be asked")         \
 	/* passed without asking */                                                                \
@@ -63,13 +63,16 @@ enum bh_reason_class { BH_CLASS_PASS = 0, BH_CLASS_EXCEPTION = 1, BH_CLASS_DENY 
 	BH_REASON(103, QUARANTINE, DENY, "quarantined")                                            \
 	BH_REASON(104, L2_DENY, DENY, "not IP, `l2: deny`")                                        \
 	BH_REASON(105, FORWARD_DENY, DENY, "forwarded, `forward: deny`")                           \
-	BH_REASON(106, LISTEN_NOT_ALLOWED, DENY, "`listen:` reserves this port for another segment") \
+	BH_REASON(106, LISTEN_NOT_ALLOWED, DENY,                                                   \
+		  "`listen:` reserves this port for another segment")                              \
 	BH_REASON(107, PORT_TAKEN, DENY, "another workload is bound to this port")                 \
 	BH_REASON(108, PEER_DENIES, DENY, "the receiver's ingress on this host denies it")         \
 	/* who is it */                                                                            \
-	BH_REASON(128, CGROUP_MISMATCH, DENY, "the caller is not of the segment the socket was born in") \
+	BH_REASON(128, CGROUP_MISMATCH, DENY,                                                      \
+		  "the caller is not of the segment the socket was born in")                       \
 	BH_REASON(129, CGROUP_UNKNOWN, DENY, "the socket's cgroup is not in the table")            \
-	BH_REASON(130, DIRECTION_UNKNOWN, DENY, "older than the agent, and who began can't be told") \
+	BH_REASON(130, DIRECTION_UNKNOWN, DENY,                                                    \
+		  "older than the agent, and who began can't be told")                             \
 	BH_REASON(131, NO_SOCKET, DENY, "no socket to take a verdict from")                        \
 	BH_REASON(132, UNSOLICITED, DENY, "an answer that nobody asked for")                       \
 	/* we can't */                                                                             \
@@ -81,17 +84,16 @@ enum bh_reason_class { BH_CLASS_PASS = 0, BH_CLASS_EXCEPTION = 1, BH_CLASS_DENY 
 #define BH_REASON_ENUM(number, name, class, text) BH_R_##name = number,
 enum bh_reason {
 	BH_CONTINUE = 0, /* a stage has no verdict: go on */
-	BH_REASON_LIST(BH_REASON_ENUM)
-	BH_REASON_MAX = 176,
+	BH_REASON_LIST(BH_REASON_ENUM) BH_REASON_MAX = 176,
 };
 #undef BH_REASON_ENUM
 
 /* A switch and not a table: no relocations in BPF, and a duplicate number does not build. */
 static inline enum bh_reason_class bh_reason_class(enum bh_reason reason)
 {
-	return reason >= BH_R_MALFORMED_L2 ? BH_CLASS_DENY :
-	       reason >= BH_R_ESTABLISHED  ? BH_CLASS_EXCEPTION :
-					     BH_CLASS_PASS;
+	return reason >= BH_R_MALFORMED_L2  ? BH_CLASS_DENY
+	       : reason >= BH_R_ESTABLISHED ? BH_CLASS_EXCEPTION
+					    : BH_CLASS_PASS;
 }
 
 #endif

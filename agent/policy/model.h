@@ -50,12 +50,12 @@ struct bh_match {
 
 /* A port set as written: protocol plus a range, `any` expands to proto 0. */
 struct bh_port {
-	__u8 proto;    /* IPPROTO_*; 0 = any */
-	bool any_port; /* every port / ICMP type */
-	bool both_icmp; /* `icmp/NAME`: written once, holds for ICMP and ICMPv6 */
-	bool any_code; /* ICMP: a type with every code */
-	__u16 lo, hi;  /* inclusive; ICMP: type << 8 | code (lo == hi) */
-	__u16 lo6;     /* both_icmp: the ICMPv6 type << 8 | code */
+	__u8 proto;	       /* IPPROTO_*; 0 = any */
+	bool any_port;	       /* every port / ICMP type */
+	bool both_icmp;	       /* `icmp/NAME`: written once, holds for ICMP and ICMPv6 */
+	bool any_code;	       /* ICMP: a type with every code */
+	__u16 lo, hi;	       /* inclusive; ICMP: type << 8 | code (lo == hi) */
+	__u16 lo6;	       /* both_icmp: the ICMPv6 type << 8 | code */
 	bool icmp_v4, icmp_v6; /* which families an ICMP name exists in */
 	struct bh_pos pos;
 };
@@ -135,7 +135,7 @@ struct bh_map {
 	size_t n_rule;
 	struct bh_assert *assertion;
 	size_t n_assertion;
-	enum bh_tri forward;	/* BH_UNSET: not said */
+	enum bh_tri forward; /* BH_UNSET: not said */
 	enum bh_tri l2;
 	__u32 revert_on_denies; /* 0 = only report */
 };
