@@ -19,18 +19,6 @@ const char *bh_cidr_word(const struct bh_cidr *c, char ret[BH_CIDR_WORD])
 	return ret;
 }
 
-static const char *icmp_word(const struct bh_port *p)
-{
-	for (size_t i = 0; i < bh_n_icmp_names; i++) {
-		const struct bh_icmp_name *n = &bh_icmp_names[i];
-
-		if (p->icmp_v4 == (n->v4 >= 0) && p->icmp_v6 == (n->v6 >= 0) &&
-		    (!p->icmp_v4 || p->lo == n->v4) && (!p->icmp_v6 || p->lo6 == n->v6))
-			return n->name;
-	}
-	return "?";
-}
-
 const char *bh_port_word(const struct bh_port *p, char ret[BH_PORT_WORD])
 {
 	const char *proto = p->both_icmp		  ? "icmp"
@@ -44,7 +32,7 @@ const char *bh_port_word(const struct bh_port *p, char ret[BH_PORT_WORD])
 	else if (p->any_port)
 		snprintf(ret, BH_PORT_WORD, "%s", proto);
 	else if (p->both_icmp)
-		snprintf(ret, BH_PORT_WORD, "icmp/%s", icmp_word(p));
+		snprintf(ret, BH_PORT_WORD, "icmp/%s", bh_icmp_word(p));
 	else if (p->lo == p->hi)
 		snprintf(ret, BH_PORT_WORD, "%s/%u", proto, p->lo);
 	else

@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define _cleanup_(fn) __attribute__((cleanup(fn)))
+#define _cleanup_(fn)	    __attribute__((cleanup(fn)))
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
-#define _unused_ __attribute__((unused))
+#define _unused_	    __attribute__((unused))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define MIN(a, b)     ((a) < (b) ? (a) : (b))
+#define MAX(a, b)     ((a) > (b) ? (a) : (b))
 
 /* Takes a variable that goes out of scope, so const data never comes here by mistake. */
 static inline void bh_freep(void *p)
@@ -39,8 +39,8 @@ static inline void bh_fclosep(FILE **f)
 		(void)fclose(*f);
 }
 
-#define _cleanup_free_ _cleanup_(bh_freep)
-#define _cleanup_close_ _cleanup_(bh_closep)
+#define _cleanup_free_	 _cleanup_(bh_freep)
+#define _cleanup_close_	 _cleanup_(bh_closep)
 #define _cleanup_fclose_ _cleanup_(bh_fclosep)
 
 #define BH_DEFINE_CLEANUP(type, fn)                                                                \

@@ -88,7 +88,7 @@ int bh_kern_cut(struct bh_kern *k);
 int bh_kern_judge(struct bh_kern *k, const struct bh_question *q, struct bh_answer *ret);
 
 int bh_kern_set_ctl(struct bh_kern *k, __u32 set, __u32 clear); /* enum bh_ctl_flags */
-__u32 bh_kern_ctl(const struct bh_kern *k); /* the flags as they are */
+__u32 bh_kern_ctl(const struct bh_kern *k);			/* the flags as they are */
 int bh_kern_local_add(struct bh_kern *k, const struct bh_addr *addr);
 int bh_kern_local_del(struct bh_kern *k, const struct bh_addr *addr);
 /* Delete those of our namespace that @keep says no to. */

@@ -134,6 +134,9 @@ static int walk_idle(struct bh_kern *k, __u64 gen, struct bh_diags *d)
 			     "this host has more cgroups than the table holds (%u): workloads in "
 			     "the others are denied",
 			     bpf_map__max_entries(k->map[BH_MAP_CGROUPS]));
+	/* nobody notes new cgroups: one that is not in the table may be anybody's */
+	if (!bh_has(k, BH_FEAT_CGROUP_MKDIR))
+		(void)bh_kern_set_ctl(k, BH_CTL_CGROUPS_FULL, 0);
 	return 0;
 }
 

@@ -104,19 +104,6 @@ static const char *mode_word(enum bh_mode mode)
 
 /* --- ports ---------------------------------------------------------------------------------------- */
 
-static const char *icmp_word(const struct bh_port *p)
-{
-	for (size_t i = 0; i < bh_n_icmp_names; i++) {
-		const struct bh_icmp_name *name = &bh_icmp_names[i];
-
-		if ((name->v4 >= 0) == p->icmp_v4 && (name->v6 >= 0) == p->icmp_v6 &&
-		    (!p->icmp_v4 || name->v4 == p->lo) && (!p->icmp_v6 || name->v6 == p->lo6) &&
-		    name->any_code == p->any_code)
-			return name->name;
-	}
-	return NULL;
-}
-
 static int port_say(struct bh_field *f, const struct bh_port *p)
 {
 	const char *word = p->proto == IPPROTO_TCP	 ? "tcp"
@@ -124,7 +111,7 @@ static int port_say(struct bh_field *f, const struct bh_port *p)
 			   : p->proto == IPPROTO_UDPLITE ? "udplite"
 			   : p->both_icmp		 ? "icmp"
 							 : NULL;
-	const char *icmp = p->both_icmp && !p->any_port ? icmp_word(p) : NULL;
+	const char *icmp = p->both_icmp && !p->any_port ? bh_icmp_word(p) : NULL;
 
 	if (!p->proto)
 		return say(f, "any");

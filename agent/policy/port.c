@@ -276,3 +276,16 @@ int bh_port_parse(const char *s, struct bh_port *ret, struct bh_fault *f)
 		*ret = port;
 	return r;
 }
+
+const char *bh_icmp_word(const struct bh_port *p)
+{
+	for (size_t i = 0; i < bh_n_icmp_names; i++) {
+		const struct bh_icmp_name *name = &bh_icmp_names[i];
+
+		if ((name->v4 >= 0) == p->icmp_v4 && (name->v6 >= 0) == p->icmp_v6 &&
+		    (!p->icmp_v4 || name->v4 == p->lo) && (!p->icmp_v6 || name->v6 == p->lo6) &&
+		    name->any_code == p->any_code)
+			return name->name;
+	}
+	return NULL;
+}

@@ -11,6 +11,9 @@
 /* Return: 0 or -EINVAL with @f filled. ret->pos is untouched. */
 int bh_port_parse(const char *s, struct bh_port *ret, struct bh_fault *f);
 
+/* The name of an `icmp/NAME`: exactly that one, with one code or with all. NULL: it has none. */
+const char *bh_icmp_word(const struct bh_port *p);
+
 /* --- tables (port_names.c) ------------------------------------------------------------------ */
 
 enum { BH_NAME_TCP = 1, BH_NAME_UDP = 2 };

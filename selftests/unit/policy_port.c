@@ -192,6 +192,7 @@ static void test_tables(void **state)
 		assert_int_equal(bh_port_parse(text, &p, &f), 0);
 		assert_true(p.icmp_v4 || p.icmp_v6);
 		assert_int_equal(p.lo, p.icmp_v4 ? bh_icmp_names[i].v4 : 0);
+		assert_string_equal(bh_icmp_word(&p), bh_icmp_names[i].name);
 	}
 }
 
