@@ -219,6 +219,8 @@ __inline int bh_call_udp(const struct bh_run *run, struct bh_conv *c)
 {
 	struct bh_ruling r;
 
+	if (bh_udp_is_dhcp(run, c))
+		return BH_OK;
 	if (c->local_port) {
 		c->talk.dir = BH_IN;
 		c->talk.port = c->local_port;

@@ -253,6 +253,15 @@ __inline enum bh_reason bh_peer_by_addr(const struct bh_run *run, struct bh_conv
 	return bh_who_of_addr(run, &c->remote_addr, BH_ID_WORLD, &c->talk.peer);
 }
 
+/* The DHCP client's exchange of `host` and of segments with `dhcp: true`. */
+__inline bool bh_udp_is_dhcp(const struct bh_run *run, const struct bh_conv *c)
+{
+	if (!((c->local_port == 68 && c->remote_port == 67) ||
+	      (c->local_port == 546 && c->remote_port == 547)))
+		return false;
+	return c->talk.me.seg == BH_ID_HOST || bh_seg_flags(run, c->talk.me.seg) & BH_SEG_DHCP;
+}
+
 /* --- the verdict that a socket carries -------------------------------------------------------------- */
 
 /* Is it of this generation, for this peer, and still in time? */

@@ -251,15 +251,6 @@ __inline bool bh_udp_allows(const struct bh_run *run, struct bh_conv *c, enum bh
 	return !bh_ruling_is_deny(r) && !r->peer_denies;
 }
 
-/* The DHCP client's exchange of `host` and of segments with `dhcp: true`. */
-__inline bool bh_udp_is_dhcp(const struct bh_run *run, const struct bh_conv *c)
-{
-	if (!((c->local_port == 68 && c->remote_port == 67) ||
-	      (c->local_port == 546 && c->remote_port == 547)))
-		return false;
-	return c->talk.me.seg == BH_ID_HOST || bh_seg_flags(run, c->talk.me.seg) & BH_SEG_DHCP;
-}
-
 /* A slot of this generation, judged again if it is of an older one. */
 __subprog bool bh_udp_slot_opens(const struct bh_run *run, struct bh_udp_slot *slot,
 				 struct bh_conv *c)

@@ -22,7 +22,7 @@ static struct puppet *web, *stranger;
 
 #define MAP(rules)                                                                                 \
 	"segments:\n"                                                                              \
-	"  web: { match: [ { unit: web.service }, { cidr: [10.77.0.1/32, fd77::1/128] } ] }\n"     \
+	"  web: { match: [ { unit: web.service }, { cidr: [10.77.0.1/32, \"fd77::/124\"] } ] }\n"  \
 	"  db: { match: [ { unit: db.service }, { cidr: [10.77.0.11/32, fd77::11/128] } ] }\n"     \
 	"  lease: { match: { unit: dhclient.service }, dhcp: true }\n"                             \
 	"  group: { match: { cidr: [224.0.0.251/32, 255.255.255.255/32, ff02::fb/128] } }\n"       \
@@ -198,9 +198,11 @@ static void connected(const struct place *p)
 	assert_int_equal(answer(p, fd, 0, PUP_PATIENCE_MS), 0);
 	quiet();
 	/* a refused connect() leaves it with its old peer, which may still be reached */
-	assert_int_equal(pup_connect(web, fd, p->to, 4999), -EPERM);
-	assert_string_equal(net_denies(&a), "DEFAULT_DENY");
-	mark();
+	if (p->server_host == &b) {
+		assert_int_equal(pup_connect(web, fd, p->to, 4999), -EPERM);
+		assert_string_equal(net_denies(&a), "DEFAULT_DENY");
+		mark();
+	}
 	assert_int_equal(pup_send(web, fd, "ask"), 3);
 	assert_int_equal(answer(p, fd, 0, PUP_PATIENCE_MS), 0);
 	assert_int_equal(pup_connect(web, fd, p->to, PORT + 1), 0);
@@ -304,27 +306,31 @@ static enum bh_hook hook_that_denies(struct puppet *who, const char *from, int p
 	return hook;
 }
 
-/* XDP refuses for a socket that only answers; one that asks has answers that XDP can't tell. */
+/*
+ * XDP refuses for a socket that only receives or answers; of one that asks somebody who may not
+ * ask it, only the socket can tell the answers from questions.
+ */
 static void test_xdp_refuses_for_who_only_receives(void **state)
 {
 	struct puppet *db = place[0].server;
-	int fd = pup_serve(db, SOCK_DGRAM, DB, 7010), client = asker(&place[0], true);
+	int fd = pup_serve(db, SOCK_DGRAM, DB, 7015), client = asker(&place[0], true);
+	int asks = pup_serve(db, SOCK_DGRAM, DB, 8015);
 	int peer = pup_serve(web, SOCK_DGRAM, WEB, 6000);
 
 	(void)state;
-	assert_int_equal(pup_sendto(web, client, "ask", DB, 7010), 3);
+	assert_int_equal(pup_sendto(web, client, "ask", DB, 7015), 3);
 	assert_int_equal(pup_answer(db, fd, "answer"), 0);
 	assert_int_equal(talk_ends(web, client, PUP_PATIENCE_MS), 6);
-	assert_int_equal(hook_that_denies(stranger, STRANGER, 7010), BH_HOOK_XDP);
+	assert_int_equal(hook_that_denies(stranger, STRANGER, 7015), BH_HOOK_XDP);
+	assert_int_equal(hook_that_denies(stranger, STRANGER, 8015), BH_HOOK_XDP);
 	/* it asks: before the datagram is out, XDP has stepped back */
-	assert_int_equal(pup_sendto(db, fd, "ask", WEB, 6000), 3);
+	assert_int_equal(pup_sendto(db, asks, "ask", WEB, 6000), 3);
 	assert_int_equal(pup_answer(web, peer, "answer"), 0);
-	assert_int_equal(talk_ends(db, fd, PUP_PATIENCE_MS), 6);
-	assert_int_equal(hook_that_denies(stranger, STRANGER, 7010), BH_HOOK_SKB_IN);
-	/* what is allowed was always let in */
-	assert_int_equal(pup_sendto(web, client, "ask", DB, 7010), 3);
-	assert_int_equal(talk_ends(db, fd, PUP_PATIENCE_MS), 3);
+	assert_int_equal(talk_ends(db, asks, PUP_PATIENCE_MS), 6);
+	assert_int_equal(hook_that_denies(stranger, STRANGER, 8015), BH_HOOK_SKB_IN);
+	assert_int_equal(hook_that_denies(stranger, STRANGER, 7015), BH_HOOK_XDP);
 	assert_int_equal(pup_close(db, fd), 0);
+	assert_int_equal(pup_close(db, asks), 0);
 	assert_int_equal(pup_close(web, client), 0);
 	assert_int_equal(pup_close(web, peer), 0);
 }
