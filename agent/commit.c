@@ -184,7 +184,7 @@ int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, 
 		return r;
 	}
 	take_over(a, l, c);
-	c->cut = bh_kern_cut(a->kern);
+	c->cut = bh_kern_cut(a->kern, bh_net_destroy);
 	return 0;
 }
 

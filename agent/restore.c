@@ -118,7 +118,7 @@ static int enforce_failsafes(struct bh_agent *a, struct bh_marker *m, bool known
 	a->no_policy = true;
 	if (known)
 		return 0;
-	(void)bh_kern_cut(a->kern);
+	(void)bh_kern_cut(a->kern, bh_net_destroy);
 	/* so that a state that comes back is not older than what was never a map */
 	(void)bh_marker_save(a->opts.state_dir, m, &unsaid);
 	return 0;

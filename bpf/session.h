@@ -272,6 +272,22 @@ __inline bool bh_session_holds(const struct bh_session *s, __u64 gen, const stru
 	       (!s->deadline_ns || bpf_ktime_get_boot_ns() < s->deadline_ns);
 }
 
+/*
+ * Who began: enum bh_dir, -1 = unknown. What a verdict does not say, the facts do.
+ * @s: NULL if there is none
+ */
+__inline int bh_session_dir(const struct bh_session *s, const struct bh_facts *facts)
+{
+	if (s && s->dir_known)
+		return s->dir & 1;
+	if (facts->flags & BH_FACT_ASKED)
+		return BH_OUT;
+	if (facts->flags & BH_FACT_OLD && !(facts->flags & BH_FACT_ACCEPTED))
+		return -1;
+	/* it never connected: it was accepted */
+	return BH_IN;
+}
+
 /* The generation last, so that nobody takes half of it for a verdict. */
 __inline void bh_session_stamp(struct bh_session *s, const struct bh_run *run,
 			       const struct bh_conv *c, const struct bh_ruling *r)

@@ -121,14 +121,11 @@ __subprog int bh_tcp_listen(struct __sk_buff *skb, const struct bh_run *run, str
 __inline enum bh_reason bh_tcp_direction(const struct bh_session *s, const struct bh_facts *facts,
 					 struct bh_conv *c)
 {
-	c->talk.dir = BH_IN;
-	if (s->dir_known)
-		c->talk.dir = s->dir;
-	else if (facts->flags & BH_FACT_ASKED)
-		c->talk.dir = BH_OUT;
-	else if (facts->flags & BH_FACT_OLD && !(facts->flags & BH_FACT_ACCEPTED))
+	int dir = bh_session_dir(s, facts);
+
+	c->talk.dir = dir == BH_OUT ? BH_OUT : BH_IN;
+	if (dir < 0)
 		return BH_R_DIRECTION_UNKNOWN;
-	/* else it never connected: it was accepted */
 	c->talk.port = c->talk.dir == BH_IN ? c->local_port : c->remote_port;
 	return BH_CONTINUE;
 }

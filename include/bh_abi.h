@@ -424,6 +424,17 @@ struct bh_bound {
 };
 BH_ASSERT_SIZE(struct bh_bound, 32);
 
+/* bh_cut_tcp and bh_cut_list print these: a TCP socket that the policy no longer allows. */
+struct bh_cut {
+	struct bh_addr local_addr;
+	struct bh_addr remote_addr;
+	__u64 cookie;  /* SO_COOKIE; bh_cut_list only */
+	__u32 ifindex; /* the device it is bound to, 0 = none */
+	__u16 local_port;
+	__u16 remote_port;
+};
+BH_ASSERT_SIZE(struct bh_cut, 48);
+
 /* --- counters and events ----------------------------------------------------------------- */
 
 struct bh_count {

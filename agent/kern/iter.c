@@ -7,32 +7,53 @@
 #include <string.h>
 #include "kern_internal.h"
 
-/* Runs a whole iterator. Return: lines it printed, or -errno. */
-static int run(struct bh_kern *k, enum bh_prog id, union bpf_iter_link_info *target)
+/* What an iterator printed. */
+struct printed {
+	void *data;
+	size_t len, size;
+};
+
+static void printed_free(struct printed *p)
+{
+	free(p->data);
+}
+
+static int read_all(int fd, struct printed *p)
+{
+	for (;;) {
+		ssize_t n;
+
+		if (p->len == p->size) {
+			size_t size = p->size ? 2 * p->size : 4096;
+			void *more = realloc(p->data, size);
+
+			if (!more)
+				return -ENOMEM;
+			p->data = more;
+			p->size = size;
+		}
+		n = read(fd, (char *)p->data + p->len, p->size - p->len);
+		if (n > 0)
+			p->len += (size_t)n;
+		/* EAGAIN: the kernel stops after a million objects and goes on when asked again */
+		else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+			return n < 0 ? -errno : 0;
+	}
+}
+
+/* Runs a whole iterator. Return: 0 or -errno. */
+static int run(struct bh_kern *k, enum bh_prog id, union bpf_iter_link_info *target,
+	       struct printed *ret)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .iter_info = target,
 		    .iter_info_len = target ? sizeof(*target) : 0);
 	_cleanup_close_ int link = -1, fd = -1;
-	char buf[4096];
-	int lines = 0;
 
 	link = bpf_link_create(bh_kern_prog_fd(k, id), 0, BPF_TRACE_ITER, &opts);
 	if (link < 0)
 		return link;
 	fd = bpf_iter_create(link);
-	if (fd < 0)
-		return fd;
-	for (;;) {
-		ssize_t n = read(fd, buf, sizeof(buf));
-
-		/* EAGAIN: the kernel stops after a million objects and goes on when asked again */
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : lines;
-		for (ssize_t i = 0; i < n; i++)
-			lines += buf[i] == '\n';
-	}
+	return fd < 0 ? fd : read_all(fd, ret);
 }
 
 int bh_iter_walk(struct bh_kern *k, __u32 sides_mask, struct bh_diags *d)
@@ -41,12 +62,13 @@ int bh_iter_walk(struct bh_kern *k, __u32 sides_mask, struct bh_diags *d)
 		.cgroup = {.order = BPF_CGROUP_ITER_DESCENDANTS_PRE,
 			   .cgroup_fd = (__u32)k->cgroup_fd},
 	};
+	_cleanup_(printed_free) struct printed nothing = {0};
 	struct bh_walk walk = {.sides_mask = sides_mask};
 	__u32 zero = 0;
 	int r = bpf_map_update_elem(bh_kern_map_fd(k, BH_MAP_WALK), &zero, &walk, BPF_ANY);
 
 	if (r == 0)
-		r = run(k, BH_PROG_CG_WALK, &target);
+		r = run(k, BH_PROG_CG_WALK, &target, &nothing);
 	if (r < 0)
 		return kern_error(d, r, NULL, "can't walk the cgroups of '%s': %s", k->cgroup_path,
 				  strerror(-r));
@@ -56,12 +78,13 @@ int bh_iter_walk(struct bh_kern *k, __u32 sides_mask, struct bh_diags *d)
 int bh_kern_seed(struct bh_kern *k, struct bh_diags *d)
 {
 	static const enum bh_prog seeds[] = {BH_PROG_SEED_TCP, BH_PROG_SEED_UDP};
+	_cleanup_(printed_free) struct printed nothing = {0};
 	int r = bh_iter_walk(k, 3, d);
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(seeds); i++) {
-		r = run(k, seeds[i], NULL);
+		r = run(k, seeds[i], NULL, &nothing);
 		if (r < 0)
 			return kern_error(d, r, NULL,
 					  "can't list the sockets that are older: %s: %s",
@@ -70,15 +93,14 @@ int bh_kern_seed(struct bh_kern *k, struct bh_diags *d)
 	return 0;
 }
 
-int bh_kern_cut(struct bh_kern *k)
+int bh_kern_cut(struct bh_kern *k, int (*destroy)(const struct bh_cut *cut, size_t n))
 {
-	int tcp, udp;
+	_cleanup_(printed_free) struct printed cut = {0};
+	bool by_bpf = bh_has(k, BH_FEAT_SOCK_DESTROY);
+	int r = run(k, by_bpf ? BH_PROG_CUT_TCP : BH_PROG_CUT_LIST, NULL, &cut);
+	size_t n = cut.len / sizeof(struct bh_cut);
 
-	if (!bh_has(k, BH_FEAT_SOCK_DESTROY))
-		return -EOPNOTSUPP;
-	tcp = run(k, BH_PROG_CUT_TCP, NULL);
-	udp = run(k, BH_PROG_CUT_UDP, NULL);
-	if (tcp < 0 || udp < 0)
-		return tcp < 0 ? tcp : udp;
-	return tcp + udp;
+	if (r < 0)
+		return r;
+	return by_bpf || !n ? (int)n : destroy(cut.data, n);
 }

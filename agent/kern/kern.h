@@ -82,8 +82,14 @@ int bh_kern_stage(struct bh_kern *k, const struct bh_compiled *c, struct bh_diag
 		  __u64 *ret_gen);
 /* Step 4. */
 int bh_kern_publish(struct bh_kern *k);
-/* Destroy local sockets that the live generation no longer allows. Returns how many, or -errno. */
-int bh_kern_cut(struct bh_kern *k);
+/**
+ * bh_kern_cut - destroy TCP sockets whose connection the live generation no longer allows
+ * @destroy: does it where a BPF program can't (before Linux 6.5); not called for none. Returns
+ *           how many it destroyed, or -errno
+ *
+ * Of the network namespace of the calling thread. Return: how many, or -errno.
+ */
+int bh_kern_cut(struct bh_kern *k, int (*destroy)(const struct bh_cut *cut, size_t n));
 
 int bh_kern_judge(struct bh_kern *k, const struct bh_question *q, struct bh_answer *ret);
 

@@ -37,7 +37,7 @@ const struct bh_prog_desc bh_progs[BH_PROG_MAX] = {
 	[BH_PROG_SEED_TCP] = {"bh_seed_tcp", BH_ROLE_ITER, BH_FEAT_BTF},
 	[BH_PROG_SEED_UDP] = {"bh_seed_udp", BH_ROLE_ITER, BH_FEAT_BTF},
 	[BH_PROG_CUT_TCP] = {"bh_cut_tcp", BH_ROLE_ITER, BH_FEAT_SOCK_DESTROY},
-	[BH_PROG_CUT_UDP] = {"bh_cut_udp", BH_ROLE_ITER, BH_FEAT_SOCK_DESTROY},
+	[BH_PROG_CUT_LIST] = {"bh_cut_list", BH_ROLE_ITER, BH_FEAT_BTF},
 };
 
 const char *const bh_map_names[BH_MAP_MAX] = {

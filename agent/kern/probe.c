@@ -37,8 +37,8 @@ static const struct feat_desc feats[BH_FEAT_MAX] = {
 		{.name = "sock_destroy",
 		 .type = "bpf_sock_destroy",
 		 .kind = BTF_KIND_FUNC,
-		 .effect = "idle connections that are no longer allowed are cut on their "
-			   "next packet"},
+		 .effect = "idle connections that are no longer allowed are cut by INET_DIAG; "
+			   "without its module tcp_diag, on their next packet"},
 	[BH_FEAT_TCX] = {.name = "tcx",
 			 .type = "tcx_link",
 			 .kind = BTF_KIND_STRUCT,

@@ -20,6 +20,10 @@ int bh_nl_errno(int r)
 	case NLE_PERM:
 	case NLE_NOACCESS:
 		return -EPERM;
+	case NLE_OBJ_NOTFOUND:
+		return -ENOENT;
+	case NLE_OPNOTSUPP:
+		return -EOPNOTSUPP;
 	case NLE_DUMP_INTR:
 		return -EINTR;
 	default:

@@ -51,6 +51,15 @@ int bh_net_each_link(const struct bh_net *n, int (*fn)(void *ctx, const struct b
 /* Is it an address of this namespace? */
 bool bh_net_has_addr(const struct bh_net *n, const struct bh_addr *addr);
 
+/**
+ * bh_net_destroy - end TCP connections as if their owner had aborted them
+ *
+ * Both ends learn at once: ECONNABORTED here, a reset to the peer. A socket that closed in the
+ * meantime is no error. Return: how many, or -errno if none: -EOPNOTSUPP (no tcp_diag, or a
+ * kernel without INET_DIAG_DESTROY), -EPERM.
+ */
+int bh_net_destroy(const struct bh_cut *cut, size_t n);
+
 /* Does this namespace forward: any interface of the family does. False if it can't be read. */
 bool bh_net_forwards(int family);
 

@@ -121,7 +121,8 @@ int bh_kern_publish(_unused_ struct bh_kern *k)
 	return 0;
 }
 
-int bh_kern_cut(_unused_ struct bh_kern *k)
+int bh_kern_cut(_unused_ struct bh_kern *k,
+		_unused_ int (*destroy)(const struct bh_cut *cut, size_t n))
 {
 	fake.cuts++;
 	return fake.cut_error;

@@ -9,6 +9,7 @@
 #include "cg.h"
 #include "kernrig.h"
 #include "ns.h"
+#include "../../agent/net/net.h"
 
 /* --- hosts --------------------------------------------------------------------------------------- */
 
@@ -178,7 +179,7 @@ int net_cut(struct net_host *h)
 	int back, r;
 
 	assert_int_equal(ns_enter(h->ns, &back), 0);
-	r = bh_kern_cut(h->k);
+	r = bh_kern_cut(h->k, bh_net_destroy);
 	assert_int_equal(ns_enter(back, NULL), 0);
 	(void)close(back);
 	return r;
