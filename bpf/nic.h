@@ -8,44 +8,13 @@
 #ifndef BH_NIC_H
 #define BH_NIC_H
 
+#include "icmp.h"
 #include "listen.h"
 #include "verdict.h"
 
 #ifndef ETH_P_ARP
 #define ETH_P_ARP 0x0806
 #endif
-
-enum { /* ICMP types that are told apart */
-       BH_ICMP4_ECHO_REPLY = 0,
-       BH_ICMP4_UNREACHABLE = 3,
-       BH_ICMP4_QUENCH = 4,
-       BH_ICMP4_EXCEEDED = 11,
-       BH_ICMP4_PARAMETER = 12,
-       BH_ICMP4_TIMESTAMP_REPLY = 14,
-       BH_ICMP6_ERROR_LAST = 127,
-       BH_ICMP6_ECHO_REPLY = 129,
-       BH_ICMP6_MLD_FIRST = 130,
-       BH_ICMP6_MLD_LAST = 132,
-       BH_ICMP6_ND_FIRST = 133,
-       BH_ICMP6_ND_LAST = 136,
-       BH_ICMP6_MLD2_REPORT = 143,
-};
-
-__inline bool bh_icmp_is_error(__u8 proto, __u8 type)
-{
-	if (proto == IPPROTO_ICMPV6)
-		return type <= BH_ICMP6_ERROR_LAST;
-	return proto == IPPROTO_ICMP && (type == BH_ICMP4_UNREACHABLE || type == BH_ICMP4_QUENCH ||
-					 type == BH_ICMP4_EXCEEDED || type == BH_ICMP4_PARAMETER);
-}
-
-__inline bool bh_icmp_is_reply(__u8 proto, __u8 type)
-{
-	if (proto == IPPROTO_ICMPV6)
-		return type == BH_ICMP6_ECHO_REPLY;
-	return proto == IPPROTO_ICMP &&
-	       (type == BH_ICMP4_ECHO_REPLY || type == BH_ICMP4_TIMESTAMP_REPLY);
-}
 
 /* Exceptions without which no host stands on a network; each is counted by its name. */
 __inline enum bh_reason bh_nic_exception(const struct bh_pkt *pkt)
@@ -63,12 +32,9 @@ __inline enum bh_reason bh_nic_exception(const struct bh_pkt *pkt)
 		return BH_R_ICMP_ERROR;
 	if (bh_icmp_is_reply(pkt->proto, type))
 		return BH_R_ICMP_REPLY;
-	if (pkt->proto != IPPROTO_ICMPV6)
-		return BH_CONTINUE;
-	if (type >= BH_ICMP6_ND_FIRST && type <= BH_ICMP6_ND_LAST)
+	if (bh_icmp_is_nd(pkt->proto, type))
 		return BH_R_ND;
-	if ((type >= BH_ICMP6_MLD_FIRST && type <= BH_ICMP6_MLD_LAST) ||
-	    type == BH_ICMP6_MLD2_REPORT)
+	if (bh_icmp_is_mld(pkt->proto, type))
 		return BH_R_MLD;
 	return BH_CONTINUE;
 }

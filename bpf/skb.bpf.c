@@ -4,6 +4,7 @@
  * knows workload, user and peer. Stages in order: the verdict that the socket carries; else
  * judge and stamp. What the packet's socket is in each state: evidence/session.md section 1.
  */
+#include "icmp.h"
 #include "verdict.h"
 
 #define BH_PASS 1
@@ -376,60 +377,18 @@ __subprog int bh_skb_udp(struct __sk_buff *skb, const struct bh_run *run, struct
 
 /* --- ping and raw sockets ------------------------------------------------------------------------------- */
 
-enum { /* ICMP types that are told apart */
-       BH_ICMP_ECHO_REPLY = 0,
-       BH_ICMP_UNREACHABLE = 3,
-       BH_ICMP_QUENCH = 4,
-       BH_ICMP_REDIRECT = 5,
-       BH_ICMP_EXCEEDED = 11,
-       BH_ICMP_PARAMETER = 12,
-       BH_ICMP_TIMESTAMP_REPLY = 14,
-       BH_ICMP6_ERROR_LAST = 127,
-       BH_ICMP6_ECHO_REPLY = 129,
-       BH_ICMP6_MLD_FIRST = 130,
-       BH_ICMP6_ND_FIRST = 133,
-       BH_ICMP6_ND_LAST = 136,
-       BH_ICMP6_REDIRECT = 137,
-       BH_ICMP6_MLD2_REPORT = 143,
-};
-
 /* What the kernel itself sends: errors, replies, neighbour and group discovery, resets. */
 __inline bool bh_kernel_sends(const struct bh_conv *c)
 {
-	__u8 type = c->talk.port >> 8;
+	__u8 proto = c->talk.proto, type = c->talk.port >> 8;
 
-	if (c->talk.proto == IPPROTO_TCP)
+	if (proto == IPPROTO_TCP)
 		return !c->payload && c->tcp_flags & (BH_TCP_RST | BH_TCP_ACK);
-	if (c->talk.proto == IPPROTO_ICMP)
-		return type == BH_ICMP_ECHO_REPLY || type == BH_ICMP_UNREACHABLE ||
-		       type == BH_ICMP_REDIRECT || type == BH_ICMP_EXCEEDED ||
-		       type == BH_ICMP_PARAMETER || type == BH_ICMP_TIMESTAMP_REPLY;
-	if (c->talk.proto == IPPROTO_ICMPV6)
-		return type <= BH_ICMP6_ERROR_LAST || type == BH_ICMP6_ECHO_REPLY ||
-		       (type >= BH_ICMP6_MLD_FIRST && type <= BH_ICMP6_REDIRECT) ||
-		       type == BH_ICMP6_MLD2_REPORT;
-	return c->talk.proto == IPPROTO_IGMP;
-}
-
-__inline bool bh_icmp_is_error(const struct bh_conv *c)
-{
-	__u8 type = c->talk.port >> 8;
-
-	if (c->talk.proto == IPPROTO_ICMPV6)
-		return type <= BH_ICMP6_ERROR_LAST;
-	return c->talk.proto == IPPROTO_ICMP &&
-	       (type == BH_ICMP_UNREACHABLE || type == BH_ICMP_QUENCH || type == BH_ICMP_EXCEEDED ||
-		type == BH_ICMP_PARAMETER);
-}
-
-__inline bool bh_icmp_is_reply(const struct bh_conv *c)
-{
-	__u8 type = c->talk.port >> 8;
-
-	if (c->talk.proto == IPPROTO_ICMPV6)
-		return type == BH_ICMP6_ECHO_REPLY;
-	return c->talk.proto == IPPROTO_ICMP &&
-	       (type == BH_ICMP_ECHO_REPLY || type == BH_ICMP_TIMESTAMP_REPLY);
+	if (bh_icmp_is_error(proto, type) || bh_icmp_is_reply(proto, type) ||
+	    bh_icmp_is_nd(proto, type) || bh_icmp_is_mld(proto, type))
+		return true;
+	return proto == IPPROTO_IGMP || (proto == IPPROTO_ICMP && type == BH_ICMP4_REDIRECT) ||
+	       (proto == IPPROTO_ICMPV6 && type == BH_ICMP6_REDIRECT);
 }
 
 /* What is settled without the policy. */
@@ -439,13 +398,12 @@ __inline enum bh_reason bh_other_named(const struct bh_run *run, const struct bp
 	bool icmp = c->talk.proto == IPPROTO_ICMP || c->talk.proto == IPPROTO_ICMPV6;
 	__u8 type = c->talk.port >> 8;
 
-	if (way == BH_IN && bh_icmp_is_error(c))
+	if (way == BH_IN && bh_icmp_is_error(c->talk.proto, type))
 		return BH_R_ICMP_ERROR;
 	if (sk->type != BH_SOCK_RAW)
 		return BH_CONTINUE;
-	/* router and neighbour discovery daemons; the parser asked for hop limit 255 */
-	if (c->talk.proto == IPPROTO_ICMPV6 && type >= BH_ICMP6_ND_FIRST &&
-	    type <= BH_ICMP6_ND_LAST)
+	/* daemons for it have raw sockets */
+	if (bh_icmp_is_nd(c->talk.proto, type))
 		return BH_R_ND;
 	if (icmp || way == BH_IN || !bh_proto_is_listed(c->talk.proto))
 		return BH_CONTINUE;
@@ -507,7 +465,7 @@ __subprog int bh_skb_other(struct __sk_buff *skb, const struct bh_run *run, stru
 		reason = bh_other_named(run, sk, &c, way);
 	if (reason != BH_CONTINUE)
 		return bh_verdict_named(run, &c, reason);
-	return bh_other_judge(skb, run, sk, &c, bh_icmp_is_reply(&c));
+	return bh_other_judge(skb, run, sk, &c, bh_icmp_is_reply(c.talk.proto, c.talk.port >> 8));
 }
 
 /* --- entry points ------------------------------------------------------------------------------------------ */
