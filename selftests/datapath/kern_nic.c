@@ -94,6 +94,12 @@ static bool ping_works(void)
 
 /* --- modes ------------------------------------------------------------------------------------ */
 
+/* Linux 6.6 has tcx. */
+static const char *tc_mode(const struct bh_kern *k)
+{
+	return bh_has(k, BH_FEAT_TCX) ? "tcx" : "clsact";
+}
+
 static void test_each_mode(void **state)
 {
 	struct bh_kern *k = attached();
@@ -101,11 +107,11 @@ static void test_each_mode(void **state)
 	(void)state;
 	attach_nic(k, BH_NIC_AUTO);
 	assert_string_equal(rig_hook(k, "xdp " NIC), "native");
-	assert_string_equal(rig_hook(k, "egress " NIC), "tcx");
+	assert_string_equal(rig_hook(k, "egress " NIC), tc_mode(k));
 	attach_nic(k, BH_NIC_GENERIC);
 	assert_string_equal(rig_hook(k, "xdp " NIC), "generic");
 	attach_nic(k, BH_NIC_TC);
-	assert_string_equal(rig_hook(k, "ingress " NIC), "tcx");
+	assert_string_equal(rig_hook(k, "ingress " NIC), tc_mode(k));
 	assert_int_equal(xdp_prog(), 0);
 	attach_nic(k, BH_NIC_NATIVE);
 	assert_string_equal(rig_hook(k, "xdp " NIC), "native");
@@ -149,11 +155,13 @@ static void test_clsact(void **state)
 
 	/* an adopter that knows tcx moves over, and leaves no filter behind */
 	k2 = attached();
-	assert_string_equal(rig_hook(k2, "egress " NIC), "tcx");
-	assert_false(rig_pinned("progs", name));
-	k2->nic[0].clsact[BH_OUT] = true;
-	assert_false(bh_clsact_present(k2, &k2->nic[0], BH_OUT));
-	k2->nic[0].clsact[BH_OUT] = false;
+	assert_string_equal(rig_hook(k2, "egress " NIC), tc_mode(k2));
+	if (bh_has(k2, BH_FEAT_TCX)) {
+		assert_false(rig_pinned("progs", name));
+		k2->nic[0].clsact[BH_OUT] = true;
+		assert_false(bh_clsact_present(k2, &k2->nic[0], BH_OUT));
+		k2->nic[0].clsact[BH_OUT] = false;
+	}
 	done(k2);
 }
 
@@ -257,14 +265,19 @@ static void test_renamed_device(void **state)
 	(void)state;
 	attach_nic(k, BH_NIC_AUTO);
 	link = xdp_link(k);
+	/* Linux 6.1 renames none that is up */
+	assert_int_equal(ns_cmd(ns_here, "ip", "link", "set", NIC, "down"), 0);
 	assert_int_equal(ns_cmd(ns_here, "ip", "link", "set", NIC, "name", "new"), 0);
+	assert_int_equal(ns_cmd(ns_here, "ip", "link", "set", "new", "up"), 0);
 	assert_int_equal(bh_kern_nic_attach(k, index, "new", BH_NIC_AUTO, false, &d), 0);
 	assert_int_equal(xdp_link(k), link);
 	snprintf(name, sizeof(name), "xdp_%d_new", index);
 	assert_true(rig_pinned("links", name));
 	snprintf(name, sizeof(name), "xdp_%d_eth:7", index);
 	assert_false(rig_pinned("links", name));
+	assert_int_equal(ns_cmd(ns_here, "ip", "link", "set", "new", "down"), 0);
 	assert_int_equal(ns_cmd(ns_here, "ip", "link", "set", "new", "name", NIC), 0);
+	assert_int_equal(ns_cmd(ns_here, "ip", "link", "set", NIC, "up"), 0);
 	done(k);
 }
 
