@@ -60,8 +60,7 @@ __global int bh_cut_denied(const struct bh_facts *facts, const struct bh_session
 	if (s && bh_session_holds(s, run.gen, &end->remote_addr, end->remote_port))
 		return !s->pass;
 	dir = bh_session_dir(s, facts);
-	if (dir < 0 ||
-	    bh_who_of_cgroup(&run, facts->cgid, facts->uid, &c.talk.me) != BH_CONTINUE)
+	if (dir < 0 || bh_who_of_cgroup(&run, facts->cgid, facts->uid, &c.talk.me) != BH_CONTINUE)
 		return 0;
 	c.netns = facts->netns;
 	c.remote_addr = end->remote_addr;
