@@ -291,11 +291,11 @@ JSON
 
 @test "the examples are good maps" {
 	n=0
-	for f in "$BATS_TEST_DIRNAME"/../../examples/*.yaml; do
+	for f in "$BATS_TEST_DIRNAME"/../../docs/examples/*.yaml; do
 		[ -e "$f" ] || continue
 		bh check "$f"
 		[ "$status" = 0 ]
 		n=$((n + 1))
 	done
-	[ $n != 0 ] || skip "no examples in this tree"
+	[ $n != 0 ]
 }
