@@ -48,12 +48,39 @@ static int claim(struct bh_names *n, const struct bh_wants *w, struct bh_place *
 	return 0;
 }
 
+/*
+ * A unit whose cgroup would look like a file of the cgroup filesystem gets a "_" in front:
+ * memory.service is in _memory.service (systemd, src/basic/cgroup-util.c: cg_needs_escape).
+ */
+static bool unit_is_escaped(const char *unit, size_t len)
+{
+	static const char *const first[] = {"cgroup", "cpu",	"cpuacct", "cpuset",	 "io",
+					    "blkio",  "memory", "devices", "pids",	 "hugetlb",
+					    "rdma",   "misc",	"freezer", "perf_event", "net_cls"};
+
+	if (unit[0] == '_' || unit[0] == '.')
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(first); i++) {
+		size_t n = strlen(first[i]);
+
+		if (len > n && !memcmp(unit, first[i], n) && unit[n] == '.')
+			return true;
+	}
+	return false;
+}
+
 static int claim_unit(struct bh_names *n, const struct bh_wants *w, const struct bh_want *want,
 		      const char *unit, size_t len, enum bh_claim_rank rank)
 {
+	char cgroup[BH_NAME_MAX + 16];
 	struct bh_place *place;
-	int r = bh_place_child(n, &n->units, unit, len, &place);
+	int r;
 
+	if (len + 2 <= sizeof(cgroup) && unit_is_escaped(unit, len)) {
+		len = (size_t)snprintf(cgroup, sizeof(cgroup), "_%.*s", (int)len, unit);
+		unit = cgroup;
+	}
+	r = bh_place_child(n, &n->units, unit, len, &place);
 	return r < 0 ? r : claim(n, w, place, want, rank);
 }
 

@@ -99,6 +99,22 @@ static void test_sockets(void **state)
 	expect(&r, "/system.slice/.socket", 0, "-");
 }
 
+/* systemd puts a "_" in front of what would look like a file of the cgroup filesystem. */
+static void test_escaped_units(void **state)
+{
+	_cleanup_pol_ struct pol r = pol_made("segments:\n"
+					      "  m: { match: { unit: memory.service } }\n"
+					      "  u: { match: { unit: _x.service } }\n"
+					      "  n: { match: { unit: memoryhog.service } }\n");
+
+	(void)state;
+	expect(&r, "/system.slice/_memory.service", 0, "m");
+	expect(&r, "/system.slice/_memory.socket", 0, "m");
+	expect(&r, "/system.slice/memory.service", 0, "-");
+	expect(&r, "/system.slice/__x.service", 0, "u");
+	expect(&r, "/system.slice/memoryhog.service", 0, "n");
+}
+
 static void test_service_before_template(void **state)
 {
 	_cleanup_pol_ struct pol r = pol_made("segments:\n"
@@ -550,6 +566,7 @@ int main(void)
 		cmocka_unit_test(test_units_and_paths),
 		cmocka_unit_test(test_root),
 		cmocka_unit_test(test_sockets),
+		cmocka_unit_test(test_escaped_units),
 		cmocka_unit_test(test_service_before_template),
 		cmocka_unit_test(test_exact_beats_glob),
 		cmocka_unit_test(test_globs_that_begin_alike),
