@@ -105,14 +105,14 @@ static void test_escaped_units(void **state)
 	_cleanup_pol_ struct pol r = pol_made("segments:\n"
 					      "  m: { match: { unit: memory.service } }\n"
 					      "  u: { match: { unit: _x.service } }\n"
-					      "  n: { match: { unit: memoryhog.service } }\n");
+					      "  hog: { match: { unit: memoryhog.service } }\n");
 
 	(void)state;
 	expect(&r, "/system.slice/_memory.service", 0, "m");
 	expect(&r, "/system.slice/_memory.socket", 0, "m");
 	expect(&r, "/system.slice/memory.service", 0, "-");
 	expect(&r, "/system.slice/__x.service", 0, "u");
-	expect(&r, "/system.slice/memoryhog.service", 0, "n");
+	expect(&r, "/system.slice/memoryhog.service", 0, "hog");
 }
 
 static void test_service_before_template(void **state)
