@@ -104,6 +104,11 @@ __inline bool bh_addr_is_broadcast(const struct bh_addr *a)
 	return bh_addr_is_v4(a) && bh_addr_word(a, 3) == 0xffffffff;
 }
 
+__inline bool bh_addr_is_group(const struct bh_addr *a)
+{
+	return bh_addr_is_multicast(a) || bh_addr_is_broadcast(a);
+}
+
 /* fe80::/10 only: 169.254.0.0/16 is like any other (DESIGN section 4). */
 __inline bool bh_addr_is_linklocal(const struct bh_addr *a)
 {

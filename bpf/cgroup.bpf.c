@@ -79,44 +79,45 @@ int bh_sock_create(struct bpf_sock *sk)
 
 __inline int bh_bind(struct bpf_sock *sk, const struct bh_addr *addr)
 {
-	const struct bh_facts *facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
+	const struct bh_facts *known = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
 	__u8 proto = bh_proto_of_socket(sk->protocol);
-	struct bh_facts now;
-	struct bh_bound *bound;
+	struct bh_listen_key key = {.port = sk->src_port, .proto = proto};
+	__u32 flags = proto == IPPROTO_TCP ? 0 : BH_LISTEN_RECV_ONLY;
+	struct bh_facts facts;
 	struct bh_run run;
 	struct bh_conv c;
-	__u32 flags = proto == IPPROTO_TCP ? 0 : BH_LISTEN_RECV_ONLY;
 
-	if (!proto || !sk->src_port)
+	if (!proto || !key.port)
 		return BH_OK;
-	/* sock_create never saw it: the kernel's own (vxlan, wireguard) */
-	if (!facts) {
-		bh_facts_current(sk, BH_FACT_OLD, &now);
-		facts = &now;
+	/*
+	 * sock_create never saw it. UDP: the kernel's own (vxlan, wireguard). TCP is judged at its
+	 * socket: it is who binds it, as with the subflow of a workload's MPTCP socket; what a
+	 * kernel thread binds gets its facts when it connects or has a packet.
+	 */
+	if (known) {
+		facts = *known;
+	} else if (proto != IPPROTO_TCP) {
+		bh_facts_current(sk, BH_FACT_OLD, &facts);
 		flags = BH_LISTEN_KERNEL;
-	}
-	bound = bpf_sk_storage_get(&bh_bound, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!bound) {
-		bh_stat_add(BH_STAT_LISTENERS_LOST);
+	} else if (bh_current_is_kernel()) {
 		return BH_OK;
+	} else {
+		bh_facts_current(sk, 0, &facts);
+		bpf_sk_storage_get(&bh_facts, sk, &facts, BPF_SK_STORAGE_GET_F_CREATE);
 	}
-	bound->key.netns = facts->netns;
-	bound->key.port = sk->src_port;
-	bound->key.proto = proto;
+	key.netns = facts.netns;
 	if (!bh_addr_is_unspecified(addr))
-		bound->key.addr = *addr;
-	if (bh_run_begin(&run) && bh_port_is_taken(&run, &bound->key, facts)) {
-		bh_call_begin(&c, BH_HOOK_BIND, proto, facts);
+		key.addr = *addr;
+	if (bh_run_begin(&run) && bh_port_is_taken(&run, &key, &facts)) {
+		bh_call_begin(&c, BH_HOOK_BIND, proto, &facts);
 		c.talk.dir = BH_IN;
-		c.talk.port = c.local_port = sk->src_port;
+		c.talk.port = c.local_port = key.port;
 		c.local_addr = *addr;
-		(void)bh_who_of_cgroup(&run, facts->cgid, facts->uid, &c.talk.me);
-		if (!bh_verdict_named(&run, &c, BH_R_PORT_TAKEN)) {
-			__builtin_memset(bound, 0, sizeof(*bound));
+		(void)bh_who_of_cgroup(&run, facts.cgid, facts.uid, &c.talk.me);
+		if (!bh_verdict_named(&run, &c, BH_R_PORT_TAKEN))
 			return BH_EPERM;
-		}
 	}
-	bh_listener_add(&bound->key, facts, flags);
+	bh_bound_set(sk, &key, &facts, flags);
 	return BH_OK;
 }
 
@@ -138,14 +139,24 @@ int bh_postbind6(struct bpf_sock *sk)
 	return bh_bind(sk, &addr);
 }
 
-/* The last user of a socket closed it. Its addresses can't be read here: bh_bound has them. */
+/*
+ * The last user of a socket closed it. Its addresses can't be read here: bh_bound has them. A
+ * connection goes on until its FIN is answered (sockops.bpf.c); where none came about, it ends.
+ */
 SEC("cgroup/sock_release")
 int bh_sock_rel(struct bpf_sock *sk)
 {
 	const struct bh_bound *bound = bpf_sk_storage_get(&bh_bound, sk, 0, 0);
+	const struct bh_facts *facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
+	struct bh_session *s = bpf_sk_storage_get(&bh_session, sk, 0, 0);
+	struct bh_conv c;
 
 	if (bound && bound->key.port)
 		bh_listener_del(&bound->key);
+	if (facts && s && sk->state == BPF_TCP_CLOSE && s->flags & BH_SESSION_BEGUN) {
+		bh_call_begin(&c, BH_HOOK_RELEASE, IPPROTO_TCP, facts);
+		bh_event_end(&c, s);
+	}
 	return BH_OK;
 }
 
@@ -161,6 +172,9 @@ __inline int bh_caller(const struct bh_run *run, struct bh_facts *facts, struct 
 	struct bh_who caller;
 	int reason;
 
+	/* the kernel goes on with what a workload began: the next subflow of an MPTCP socket */
+	if (bh_current_is_kernel())
+		return bh_who_of_cgroup(run, facts->cgid, facts->uid, &c->talk.me);
 	facts->uid = bh_current_uid();
 	reason = bh_who_of_cgroup(run, facts->cgid, facts->uid, &c->talk.me);
 	if (reason != BH_CONTINUE || cgid == facts->cgid)
@@ -234,6 +248,19 @@ __inline int bh_call_udp(const struct bh_run *run, struct bh_conv *c)
 	return r.pass ? BH_OK : bh_verdict(run, c, &r, BH_TELL_DENY);
 }
 
+/*
+ * Of a socket that sock_create never saw: older than us, or the kernel's (a subflow that a worker
+ * opens for a workload). TCP's knows its birth cgroup.
+ */
+__inline void bh_facts_of_call(struct bpf_sock_addr *ctx, struct bh_facts *ret)
+{
+	const struct tcp_sock *tp = (const void *)bpf_skc_to_tcp_sock(ctx->sk);
+
+	bh_facts_current(ctx, BH_FACT_OLD, ret);
+	if (tp)
+		ret->cgid = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_cgrp_data.cgroup, kn, id);
+}
+
 /* @remote: where to, as the caller said it. Return: BH_OK or BH_EPERM. */
 __subprog int bh_call(struct bpf_sock_addr *ctx, const struct bh_addr *remote, enum bh_hook hook)
 {
@@ -251,7 +278,7 @@ __subprog int bh_call(struct bpf_sock_addr *ctx, const struct bh_addr *remote, e
 		return BH_OK; /* ping and raw sockets: when the packet leaves */
 	facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
 	if (!facts) {
-		bh_facts_current(ctx, BH_FACT_OLD, &now);
+		bh_facts_of_call(ctx, &now);
 		facts = bpf_sk_storage_get(&bh_facts, sk, &now, BPF_SK_STORAGE_GET_F_CREATE);
 	}
 	bh_call_begin(&c, hook, proto, facts ? facts : &now);

@@ -13,6 +13,7 @@ enum bh_icmp4_type {
 	BH_ICMP4_UNREACHABLE = 3,
 	BH_ICMP4_QUENCH = 4,
 	BH_ICMP4_REDIRECT = 5,
+	BH_ICMP4_ECHO = 8,
 	BH_ICMP4_EXCEEDED = 11,
 	BH_ICMP4_PARAMETER = 12,
 	BH_ICMP4_TIMESTAMP_REPLY = 14,
@@ -44,6 +45,12 @@ __inline bool bh_icmp_is_reply(__u8 proto, __u8 type)
 		return type == BH_ICMP6_ECHO_REPLY;
 	return proto == IPPROTO_ICMP &&
 	       (type == BH_ICMP4_ECHO_REPLY || type == BH_ICMP4_TIMESTAMP_REPLY);
+}
+
+/* The request that a reply answers. */
+__inline __u8 bh_icmp_asked(__u8 proto, __u8 reply)
+{
+	return proto == IPPROTO_ICMP && reply == BH_ICMP4_ECHO_REPLY ? BH_ICMP4_ECHO : reply - 1;
 }
 
 /* Router and neighbour discovery; the parser asked for hop limit 255. */

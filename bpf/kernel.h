@@ -22,6 +22,7 @@ struct cred {
 } BH_CORE;
 
 struct task_struct {
+	unsigned int flags;
 	const struct cred *cred;
 } BH_CORE;
 

@@ -19,8 +19,8 @@ __inline __u8 bh_proto_of_socket(__u32 protocol)
 	return 0;
 }
 
-/* One socket more on @key. */
-__subprog int bh_listener_add(const struct bh_listen_key *key, const struct bh_facts *facts,
+/* One socket more on @key. Return: false if there is no room for it. */
+__subprog bool bh_listener_add(const struct bh_listen_key *key, const struct bh_facts *facts,
 			      __u32 flags)
 {
 	struct bh_listener fresh = {
@@ -29,19 +29,19 @@ __subprog int bh_listener_add(const struct bh_listen_key *key, const struct bh_f
 
 	if (!l) {
 		if (!bpf_map_update_elem(&bh_listeners, key, &fresh, BPF_NOEXIST))
-			return 0;
+			return true;
 		l = bpf_map_lookup_elem(&bh_listeners, key);
 	}
 	if (!l) {
 		bh_stat_add(BH_STAT_LISTENERS_LOST);
-		return 0;
+		return false;
 	}
 	__sync_fetch_and_add(&l->users, 1);
 	if (l->cgid != facts->cgid || l->uid != facts->uid)
 		__sync_fetch_and_or(&l->flags, BH_LISTEN_SHARED);
 	if (!(flags & BH_LISTEN_RECV_ONLY))
 		__sync_fetch_and_and(&l->flags, ~BH_LISTEN_RECV_ONLY);
-	return 0;
+	return true;
 }
 
 /*
@@ -54,6 +54,25 @@ __subprog int bh_listener_del(const struct bh_listen_key *key)
 
 	if (l && __sync_fetch_and_sub(&l->users, 1) <= 1)
 		bpf_map_delete_elem(&bh_listeners, key);
+	return 0;
+}
+
+/* @sk is bound to @key, and no longer to what it was bound to before. */
+__subprog int bh_bound_set(struct bpf_sock *sk, const struct bh_listen_key *key,
+			   const struct bh_facts *facts, __u32 flags)
+{
+	struct bh_bound *bound = bpf_sk_storage_get(&bh_bound, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!bound) {
+		bh_stat_add(BH_STAT_LISTENERS_LOST);
+		return 0;
+	}
+	if (bound->key.port)
+		bh_listener_del(&bound->key);
+	bound->key = *key;
+	/* who found no room takes none back */
+	if (!bh_listener_add(key, facts, flags))
+		bound->key.port = 0;
 	return 0;
 }
 

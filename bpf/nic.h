@@ -45,8 +45,8 @@ __inline enum bh_reason bh_nic_forward(const struct bh_run *run, const struct bh
 	__u32 fwd = pkt->family == 4 ? BH_CTL_FWD4 : BH_CTL_FWD6, index = run->side;
 	const struct bh_side *side;
 
-	if (!(run->flags & fwd) || bh_addr_is_multicast(&pkt->daddr) ||
-	    bh_addr_is_broadcast(&pkt->daddr) || bh_addr_is_ours(run->netns, &pkt->daddr))
+	if (!(run->flags & fwd) || bh_addr_is_group(&pkt->daddr) ||
+	    bh_addr_is_linklocal(&pkt->daddr) || bh_addr_is_ours(run->netns, &pkt->daddr))
 		return BH_CONTINUE;
 	side = bpf_map_lookup_elem(&bh_sides, &index);
 	if (!side)
@@ -77,18 +77,19 @@ __inline enum bh_reason bh_nic_local(const struct bh_run *run, const struct bh_p
 	*ret_final = false;
 	if (pkt->proto == IPPROTO_TCP && !bh_pkt_is_syn(pkt))
 		return BH_R_ESTABLISHED;
-	/* forwarding: PREROUTING may send it elsewhere (published ports) */
-	if (run->flags & (pkt->family == 4 ? BH_CTL_FWD4 : BH_CTL_FWD6))
-		return BH_R_TO_SOCKET;
 	l = bh_listener_find(&key);
-	if (!l)
-		return BH_R_NO_LISTENER;
-	if (l->flags & BH_LISTEN_KERNEL) {
+	if (l && l->flags & BH_LISTEN_KERNEL && pkt->proto != IPPROTO_TCP) {
 		*ret_final = true;
 		bh_who_is(&c->talk.me, BH_ID_HOST);
 		return BH_CONTINUE;
 	}
-	if (l->flags & BH_LISTEN_SHARED)
+	/* forwarding: PREROUTING may send it elsewhere (published ports) */
+	if (run->flags & (pkt->family == 4 ? BH_CTL_FWD4 : BH_CTL_FWD6))
+		return BH_R_TO_SOCKET;
+	if (!l)
+		return BH_R_NO_LISTENER;
+	/* a group's other receivers have entries of their own */
+	if (l->flags & (BH_LISTEN_SHARED | BH_LISTEN_KERNEL) || bh_addr_is_group(&pkt->daddr))
 		return BH_R_TO_SOCKET;
 	/* answers to what it began: only the socket can tell them from questions */
 	if (pkt->proto != IPPROTO_TCP && !(l->flags & BH_LISTEN_RECV_ONLY))
@@ -127,8 +128,8 @@ __inline enum bh_reason bh_nic_named(const struct bh_run *run, const struct bh_p
 		side = bpf_map_lookup_elem(&bh_sides, &index);
 		return side && side->flags & BH_SIDE_L2_DENY ? BH_R_L2_DENY : BH_R_L2;
 	}
-	/* our own address as a source came from somebody else */
-	if (bh_addr_is_ours(run->netns, &pkt->saddr))
+	/* our own address as a source came from somebody else; fe80::1 may be on each of two links */
+	if (!bh_addr_is_linklocal(&pkt->saddr) && bh_addr_is_ours(run->netns, &pkt->saddr))
 		return BH_R_LAND;
 	reason = bh_nic_forward(run, pkt);
 	return reason != BH_CONTINUE ? reason : bh_nic_exception(pkt);

@@ -117,6 +117,15 @@ __inline __u32 bh_current_uid(void)
 	return BPF_CORE_READ(task, cred, fsuid.val);
 }
 
+#define BH_PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
+__inline bool bh_current_is_kernel(void)
+{
+	const struct task_struct *task = (void *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, flags) & BH_PF_KTHREAD;
+}
+
 /* Facts of a socket that is about to be used by the calling task: sock_create and its kin. */
 __inline void bh_facts_current(void *ctx, __u32 flags, struct bh_facts *ret)
 {
@@ -167,15 +176,6 @@ __subprog struct bh_facts *bh_facts_adopt(struct __sk_buff *skb, struct bpf_sock
 		facts.flags |= bh_facts_who_began(skb, sk, tp);
 	}
 	return bpf_sk_storage_get(&bh_facts, sk, &facts, BPF_SK_STORAGE_GET_F_CREATE);
-}
-
-/*
- * Made by the kernel for itself (RST, ICMP, neighbour discovery): of type RAW, and sock_create
- * never saw it.
- */
-__inline bool bh_sk_is_kernel_raw(const struct bpf_sock *sk, const struct bh_facts *facts)
-{
-	return sk->type == BH_SOCK_RAW && !facts;
 }
 
 /* --- the peer --------------------------------------------------------------------------------------- */
@@ -336,7 +336,8 @@ __inline struct bh_udp_slot *bh_udp_slot_of(struct bh_udp *u, const struct bh_co
 /*
  * Remember a peer in the least recent slot. Two threads may send on one socket: who claims
  * the slot writes it, the other goes without (its answers are judged as anybody's), so that
- * no slot ever has the address of one peer and the port of another.
+ * no slot ever has the address of one peer and the port of another. Where the ruling has a
+ * deadline the slot is of no generation: it is judged again each time.
  */
 __global int bh_udp_remember(struct bh_udp *u, const struct bh_conv *c, __u64 gen,
 			     const struct bh_ruling *r)
@@ -363,7 +364,7 @@ __global int bh_udp_remember(struct bh_udp *u, const struct bh_conv *c, __u64 ge
 	slot->reason = r->reason;
 	slot->rule = r->rule;
 	bh_barrier();
-	slot->gen = gen;
+	slot->gen = r->deadline_ns ? 0 : gen;
 	return 0;
 }
 

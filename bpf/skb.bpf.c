@@ -73,8 +73,11 @@ __global int bh_conv_ends(struct __sk_buff *skb, const struct bh_run *run,
 	reason = bh_who_of_cgroup(run, facts->cgid, facts->uid, &c->talk.me);
 	if (reason != BH_CONTINUE)
 		return reason;
-	/* what is for an address of this namespace goes through its loopback device */
-	if (c->ifindex == BH_LO_IFINDEX)
+	/*
+	 * What is for an address of this namespace goes through its loopback device, and what is
+	 * for a group comes back from the NIC it left by.
+	 */
+	if (c->ifindex == BH_LO_IFINDEX || bh_addr_is_ours(c->netns, &c->remote_addr))
 		return bh_peer_on_host(skb, run, c);
 	return bh_peer_by_addr(run, c);
 }
@@ -170,11 +173,9 @@ __inline int bh_tcp_stamp(struct __sk_buff *skb, const struct bh_run *run, struc
 	}
 	__sync_fetch_and_add(&s->packets[way & 1], c->packets);
 	__sync_fetch_and_add(&s->bytes[way & 1], c->bytes);
-	if (bh_verdict(run, c, &r, begun ? BH_TELL_WOULD : BH_TELL_BEGIN))
-		return BH_PASS;
-	if (way == BH_OUT && bh_skb_is_reset(skb))
+	if (!r.pass && way == BH_OUT && bh_skb_is_reset(skb))
 		return bh_verdict_named(run, c, BH_R_RST_OUT);
-	return BH_DROP;
+	return bh_verdict(run, c, &r, begun ? BH_TELL_WOULD : BH_TELL_BEGIN);
 }
 
 /* A socket on its way out can't be given storage either: its reset may still be told. */
@@ -214,6 +215,29 @@ __subprog int bh_tcp_judge(struct __sk_buff *skb, const struct bh_run *run, stru
 	return bh_tcp_stamp(skb, run, s, &c, way);
 }
 
+/*
+ * Without a privilege a process can have its socket's packets go by a source route (IP_OPTIONS,
+ * IPV6_RTHDR): then they leave for another address than the socket's. A bare header can't.
+ */
+__inline bool bh_skb_is_bare(const struct __sk_buff *skb)
+{
+	const __u8 *ip = (void *)(long)skb->data;
+
+	if (ip + sizeof(struct iphdr) > (const __u8 *)(long)skb->data_end)
+		return false;
+	return ip[0] == 0x45 || (ip[0] >> 4 == 6 && ip[6] == IPPROTO_TCP);
+}
+
+__subprog bool bh_tcp_parses(struct __sk_buff *skb, const struct bh_run *run)
+{
+	struct bh_conv c;
+	int reason;
+
+	bh_conv_begin(&c, skb, IPPROTO_TCP, BH_OUT);
+	reason = bh_conv_parse(skb, &c);
+	return reason == BH_CONTINUE || bh_verdict_named(run, &c, reason);
+}
+
 /* The hot path: the socket's own verdict, no parse and no table. */
 __inline int bh_skb_tcp(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
 			enum bh_dir way)
@@ -224,17 +248,17 @@ __inline int bh_skb_tcp(struct __sk_buff *skb, const struct bh_run *run, struct 
 
 	if (sk->state == BPF_TCP_LISTEN)
 		return bh_tcp_listen(skb, run, sk, way);
+	if (way == BH_OUT && !bh_skb_is_bare(skb) && !bh_tcp_parses(skb, run))
+		return BH_DROP;
 	s = bpf_sk_storage_get(&bh_session, sk, 0, 0);
 	bh_sk_remote(sk, &peer, &port);
 	if (!s || !bh_session_holds(s, run->gen, &peer, port))
 		return bh_tcp_judge(skb, run, sk, way);
-	if (bh_verdict_hit(s, way, bh_skb_packets(skb), skb->len))
-		return BH_PASS;
-	if (way == BH_OUT && bh_skb_is_reset(skb)) {
+	if (!s->pass && way == BH_OUT && bh_skb_is_reset(skb)) {
 		bh_count_reason(BH_R_RST_OUT, 1, skb->len);
 		return BH_PASS;
 	}
-	return BH_DROP;
+	return bh_verdict_hit(s, way, bh_skb_packets(skb), skb->len);
 }
 
 /* --- UDP ---------------------------------------------------------------------------------------------- */
@@ -249,24 +273,39 @@ __inline bool bh_udp_allows(const struct bh_run *run, struct bh_conv *c, enum bh
 	return !bh_ruling_is_deny(r) && !r->peer_denies;
 }
 
-/* A slot of this generation, judged again if it is of an older one. */
-__subprog bool bh_udp_slot_opens(const struct bh_run *run, struct bh_udp_slot *slot,
-				 struct bh_conv *c)
+/*
+ * A slot of this generation; judged again if it is of another, or rests on a deadline.
+ * @port: what c's peer is asked for
+ */
+__subprog bool bh_slot_opens(const struct bh_run *run, struct bh_udp_slot *slot, struct bh_conv *c,
+			     __u32 port)
 {
+	__u16 was_port = c->talk.port;
+	__u8 was_dir = c->talk.dir;
+	__u64 gen = slot->gen;
 	struct bh_ruling r;
 
-	if (slot->gen == run->gen)
+	if (gen == run->gen)
 		return true;
-	if (!bh_udp_allows(run, c, BH_OUT, &r) && !r.pass)
+	c->talk.dir = BH_OUT;
+	c->talk.port = port;
+	bh_policy_judge(run, &c->talk, &r);
+	c->talk.dir = was_dir;
+	c->talk.port = was_port;
+	if (!r.pass)
 		return false;
 	slot->rule = r.rule;
 	slot->reason = r.reason;
-	slot->gen = run->gen;
+	/* unless somebody has begun to write it for another peer */
+	if (!r.deadline_ns)
+		__sync_val_compare_and_swap(&slot->gen, gen, run->gen);
 	return true;
 }
 
-__inline int bh_udp_pass_slot(struct __sk_buff *skb, const struct bh_udp_slot *slot)
+__inline int bh_udp_pass_slot(struct __sk_buff *skb, struct bh_udp_slot *slot, enum bh_dir way)
 {
+	if (way == BH_OUT)
+		slot->sent_ns = bpf_ktime_get_boot_ns();
 	bh_count_reason(slot->reason, bh_skb_packets(skb), skb->len);
 	bh_count_rule(slot->rule, bh_skb_packets(skb), skb->len);
 	return BH_PASS;
@@ -304,11 +343,8 @@ __subprog int bh_udp_send(struct __sk_buff *skb, const struct bh_run *run, struc
 		if (!u)
 			return bh_verdict_named(run, c, BH_R_NO_STORAGE);
 		bh_udp_starts(sk);
-		/* a rule that ends is asked for each datagram */
-		if (!r.deadline_ns)
-			bh_udp_remember(u, c, run->gen, &r);
-		if (bh_addr_is_multicast(&c->remote_addr) ||
-		    bh_addr_is_broadcast(&c->remote_addr)) {
+		bh_udp_remember(u, c, run->gen, &r);
+		if (bh_addr_is_group(&c->remote_addr)) {
 			u->group_port = c->remote_port;
 			u->group_ns = bpf_ktime_get_boot_ns();
 		}
@@ -352,11 +388,8 @@ __subprog int bh_skb_udp(struct __sk_buff *skb, const struct bh_run *run, struct
 		return bh_verdict_named(run, &c, reason);
 	u = bpf_sk_storage_get(&bh_udp, sk, 0, 0);
 	slot = bh_udp_slot_of(u, &c);
-	if (slot && slot->gen == run->gen) {
-		if (way == BH_OUT)
-			slot->sent_ns = bpf_ktime_get_boot_ns();
-		return bh_udp_pass_slot(skb, slot);
-	}
+	if (slot && slot->gen == run->gen)
+		return bh_udp_pass_slot(skb, slot, way);
 	facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
 	if (!facts)
 		facts = bh_facts_adopt(skb, sk);
@@ -368,8 +401,8 @@ __subprog int bh_skb_udp(struct __sk_buff *skb, const struct bh_run *run, struct
 		reason = BH_R_NO_SOCKET;
 	if (reason != BH_CONTINUE)
 		return bh_verdict_named(run, &c, reason);
-	if (slot && bh_udp_slot_opens(run, slot, &c))
-		return bh_udp_pass_slot(skb, slot);
+	if (slot && bh_slot_opens(run, slot, &c, c.remote_port))
+		return bh_udp_pass_slot(skb, slot, way);
 	if (bh_udp_is_dhcp(run, &c))
 		return bh_verdict_named(run, &c, BH_R_DHCP);
 	return way == BH_OUT ? bh_udp_send(skb, run, sk, &c) : bh_udp_receive(skb, run, u, &c);
@@ -377,7 +410,10 @@ __subprog int bh_skb_udp(struct __sk_buff *skb, const struct bh_run *run, struct
 
 /* --- ping and raw sockets ------------------------------------------------------------------------------- */
 
-/* What the kernel itself sends: errors, replies, neighbour and group discovery, resets. */
+/*
+ * What the kernel itself sends: errors, replies, neighbour and group discovery, resets. Its
+ * sockets are of type RAW, and sock_create never saw them.
+ */
 __inline bool bh_kernel_sends(const struct bh_conv *c)
 {
 	__u8 proto = c->talk.proto, type = c->talk.port >> 8;
@@ -402,8 +438,10 @@ __inline enum bh_reason bh_other_named(const struct bh_run *run, const struct bp
 		return BH_R_ICMP_ERROR;
 	if (sk->type != BH_SOCK_RAW)
 		return BH_CONTINUE;
-	/* daemons for it have raw sockets */
-	if (bh_icmp_is_nd(c->talk.proto, type))
+	/* daemons for it have raw sockets; who may only ping is no router */
+	if (bh_icmp_is_nd(c->talk.proto, type) &&
+	    (way == BH_IN || c->talk.me.seg == BH_ID_HOST ||
+	     bh_seg_flags(run, c->talk.me.seg) & BH_SEG_RAW))
 		return BH_R_ND;
 	if (icmp || way == BH_IN || !bh_proto_is_listed(c->talk.proto))
 		return BH_CONTINUE;
@@ -412,7 +450,7 @@ __inline enum bh_reason bh_other_named(const struct bh_run *run, const struct bp
 }
 
 __subprog int bh_other_judge(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
-			     struct bh_conv *c, bool reply)
+			     struct bh_conv *c)
 {
 	bool out = c->hook == BH_HOOK_SKB_OUT;
 	struct bh_udp_slot *slot;
@@ -423,8 +461,6 @@ __subprog int bh_other_judge(struct __sk_buff *skb, const struct bh_run *run, st
 	if (!u && out)
 		return bh_verdict_named(run, c, BH_R_NO_STORAGE);
 	slot = bh_udp_slot_of(u, c);
-	if (!out && reply)
-		return bh_verdict_named(run, c, slot ? BH_R_ICMP_REPLY : BH_R_UNSOLICITED);
 	bh_policy_judge(run, &c->talk, &r);
 	/* in observe; the kernel answers there, so no socket tells of that half */
 	if (out && r.peer_denies && !bh_ruling_is_deny(&r)) {
@@ -438,10 +474,22 @@ __subprog int bh_other_judge(struct __sk_buff *skb, const struct bh_run *run, st
 	return bh_verdict(run, c, &r, out && !slot ? BH_TELL_BEGIN : BH_TELL_WOULD);
 }
 
+/* For a socket that asked, and still may. */
+__inline int bh_other_reply(const struct bh_run *run, struct bpf_sock *sk, struct bh_conv *c)
+{
+	__u32 asked = bh_icmp_asked(c->talk.proto, c->talk.port >> 8) << 8;
+	struct bh_udp *u = bpf_sk_storage_get(&bh_udp, sk, 0, 0);
+	struct bh_udp_slot *slot = bh_udp_slot_of(u, c);
+	bool opens = slot && bh_slot_opens(run, slot, c, asked);
+
+	return bh_verdict_named(run, c, opens ? BH_R_ICMP_REPLY : BH_R_UNSOLICITED);
+}
+
 __subprog int bh_skb_other(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
 			   enum bh_dir way)
 {
-	const struct bh_facts *facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
+	const struct bh_facts *known = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
+	struct bh_facts facts = {.flags = BH_FACT_OLD, .uid = BH_NO_UID};
 	struct bh_conv c;
 	int reason;
 
@@ -449,23 +497,25 @@ __subprog int bh_skb_other(struct __sk_buff *skb, const struct bh_run *run, stru
 	reason = bh_conv_parse(skb, &c);
 	if (reason != BH_CONTINUE)
 		return bh_verdict_named(run, &c, reason);
-	if (bh_sk_is_kernel_raw(sk, facts)) {
+	if (known) {
+		facts = *known;
+	} else if (way == BH_OUT && sk->type == BH_SOCK_RAW && bh_kernel_sends(&c)) {
 		c.talk.me.seg = BH_ID_HOST;
-		return bh_verdict_named(run, &c,
-					bh_kernel_sends(&c) ? BH_R_KERNEL_SOCKET : BH_R_RAW);
+		return bh_verdict_named(run, &c, BH_R_KERNEL_SOCKET);
+	} else {
+		/* older than us; not written down, for it may be the kernel's all the same */
+		facts.cgid = bpf_sk_cgroup_id(sk);
 	}
-	if (!facts)
-		facts = bh_facts_adopt(skb, sk);
-	if (!facts)
-		return bh_verdict_named(run, &c, BH_R_NO_STORAGE);
-	reason = bh_conv_ends(skb, run, facts, &c);
+	reason = bh_conv_ends(skb, run, &facts, &c);
 	if (reason == BH_R_NO_LISTENER)
 		reason = BH_CONTINUE; /* a raw socket's TCP or UDP: nobody, `unassigned` */
 	if (reason == BH_CONTINUE)
 		reason = bh_other_named(run, sk, &c, way);
 	if (reason != BH_CONTINUE)
 		return bh_verdict_named(run, &c, reason);
-	return bh_other_judge(skb, run, sk, &c, bh_icmp_is_reply(c.talk.proto, c.talk.port >> 8));
+	if (way == BH_IN && bh_icmp_is_reply(c.talk.proto, c.talk.port >> 8))
+		return bh_other_reply(run, sk, &c);
+	return bh_other_judge(skb, run, sk, &c);
 }
 
 /* --- entry points ------------------------------------------------------------------------------------------ */

@@ -22,25 +22,17 @@ __inline void bh_ops_local(const struct bpf_sock_ops *ops, struct bh_addr *ret)
 __inline void bh_ops_listen(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
 	const struct bh_facts *facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
-	struct bh_bound *bound;
+	const struct bh_bound *bound = bpf_sk_storage_get(&bh_bound, sk, 0, 0);
+	struct bh_listen_key key = {.port = ops->local_port, .proto = IPPROTO_TCP};
 	struct bh_addr addr;
 
-	if (!facts)
+	if (!facts || (bound && bound->key.port == key.port))
 		return;
-	bound = bpf_sk_storage_get(&bh_bound, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!bound) {
-		bh_stat_add(BH_STAT_LISTENERS_LOST);
-		return;
-	}
-	if (bound->key.port)
-		return;
+	key.netns = facts->netns;
 	bh_ops_local(ops, &addr);
-	bound->key.netns = facts->netns;
-	bound->key.port = ops->local_port;
-	bound->key.proto = IPPROTO_TCP;
 	if (!bh_addr_is_unspecified(&addr))
-		bound->key.addr = addr;
-	bh_listener_add(&bound->key, facts, 0);
+		key.addr = addr;
+	bh_bound_set(sk, &key, facts, 0);
 }
 
 __inline void bh_ops_end(struct bpf_sock_ops *ops, struct bpf_sock *sk)

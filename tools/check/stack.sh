@@ -36,13 +36,13 @@ def frames_and_calls(obj):
         return next((n for s, a, size, n in funcs if s == section and a <= insn < a + size), None)
 
     section, before, call = "", "", None
-    for line in run("llvm-objdump", "-dr", "--no-show-raw-insn", obj).splitlines():
+    for line in run("llvm-objdump", "-dr", obj).splitlines():
         m = re.match(r"Disassembly of section (\S+):", line)
         if m:
             section = m.group(1)
-        m = re.match(r"\s+(\d+):\s+(.*)", line)
+        m = re.match(r"\s+(\d+):\s+((?:[0-9a-f]{2}\s)+)\s*(.*)", line)
         if m and "R_BPF" not in line:
-            insn, text = int(m.group(1)), m.group(2)
+            insn, raw, text = int(m.group(1)), m.group(2).split(), m.group(3)
             f = at(section, insn)
             if not f:
                 continue
@@ -54,16 +54,22 @@ def frames_and_calls(obj):
             m = re.match(r"call (-?\d+)", text)
             if m:
                 call = f, int(m.group(1))
-                # small numbers are helpers, -1 waits for its relocation, others are relative
-                near = at(section, insn + 1 + call[1]) if call[1] < -1 or call[1] > 250 else None
+                # source register 1: ours, else a helper; -1 waits for its relocation
+                ours = raw[1][0] == "1" and call[1] != -1
+                near = at(section, insn + 1 + call[1]) if ours else None
                 if near:
                     calls[f].add(near)
+            # a callback, as for bpf_loop()
+            m = re.match(r"r\d+ = (\w+) ll", text)
+            address = f, int(m.group(1), 0) // 8 if m else 0
             before = text
         elif "R_BPF_64_32" in line and call:
             name = line.split()[-1]
             name = at(".text", call[1] + 1) if name == ".text" else name
             if name in frame:
                 calls[call[0]].add(name)
+        elif "R_BPF_64_64" in line and line.split()[-1] == ".text":
+            calls[address[0]].add(at(".text", address[1]))
     return frame, calls
 
 

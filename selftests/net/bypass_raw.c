@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * bypass_raw.c - what no TCP or UDP socket says: raw sockets that are older than the agent,
+ * neighbour discovery by who may only ping, tunnels that end in the kernel.
+ */
+#include "netrig.h"
+
+#include <errno.h>
+#include <netinet/icmp6.h>
+#include <string.h>
+#include "ns.h"
+#include "pkt.h"
+#include "talk.h"
+
+#define DB	 "10.77.0.11"
+#define DB6	 "fd77::11"
+#define STRANGER "10.77.0.3"
+#define OSPF	 89
+
+static const char map[] =
+	"segments:\n"
+	"  router: { match: { unit: bird.service } }\n"
+	"  pinger: { match: { unit: ping.service } }\n"
+	"  radvd: { match: { unit: radvd.service }, raw: allow }\n"
+	"  db: { match: [ { unit: db.service }, { cidr: [10.77.0.11/32, fd77::11/128] } ] }\n"
+	"allow:\n"
+	"  - { id: ospf, from: router, to: db, port: proto/89 }\n"
+	"  - { id: ping, from: pinger, to: db, port: icmp }\n";
+
+static struct net_host a, b;
+static struct puppet *router, *thief, *pinger, *radvd, *outside;
+static int old_router, old_thief;
+
+static int each_test(void **state)
+{
+	(void)state;
+	net_mark(&a);
+	net_mark(&b);
+	return 0;
+}
+
+/* --- older than the agent ------------------------------------------------------------------------------- */
+
+/* A routing daemon's socket is its workload's, not the kernel's: judged by its own rules. */
+static void test_an_old_raw_socket_is_its_workloads(void **state)
+{
+	const struct bh_event *ev;
+
+	(void)state;
+	assert_int_equal(pup_sendto(router, old_router, "hello", DB, 0), 5);
+	assert_int_equal(net_count(&a, BH_R_ALLOW), 1);
+	net_quiet(&a);
+	assert_int_equal(pup_sendto(thief, old_thief, "hello", DB, 0), -EPERM);
+	ev = net_event(&a, BH_EVENT_DENY, NULL);
+	assert_non_null(ev);
+	assert_int_equal(ev->reason, BH_R_PROTOCOL);
+	assert_int_equal(ev->local, BH_ID_UNASSIGNED);
+}
+
+/* What comes in on one never came for the kernel. */
+static void test_an_old_raw_socket_receives_by_its_rules(void **state)
+{
+	int fd = pup_socket(outside, AF_INET, SOCK_RAW, OSPF), r;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(pup_sendto(outside, fd, "hello", "10.77.0.1", 0), 5);
+	assert_int_equal(pup_patience(router, old_router, PUP_SHORT_MS), 0);
+	assert_null(pup_recv(router, old_router, &r));
+	assert_int_equal(pup_close(outside, fd), 0);
+}
+
+/* --- neighbour discovery -------------------------------------------------------------------------------- */
+
+static int advertise(struct puppet *p)
+{
+	static const struct nd_neighbor_advert na = {.nd_na_hdr.icmp6_type = ND_NEIGHBOR_ADVERT};
+	int fd = pup_socket(p, AF_INET6, SOCK_RAW, IPPROTO_ICMPV6), r;
+
+	assert_true(fd >= 0);
+	assert_int_equal(pup_set(p, fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 255), 0);
+	r = pup_write(p, fd, &na, sizeof(na), DB6, 0);
+	assert_int_equal(pup_close(p, fd), 0);
+	return r;
+}
+
+static void test_who_may_ping_is_no_router(void **state)
+{
+	(void)state;
+	/* its rule is `icmp`, to db: that goes, by the rule */
+	assert_true(advertise(pinger) > 0);
+	assert_int_equal(net_count(&a, BH_R_ALLOW), 1);
+	net_apply(&a, "segments:\n"
+		      "  pinger: { match: { unit: ping.service } }\n"
+		      "  radvd: { match: { unit: radvd.service }, raw: allow }\n"
+		      "allow:\n"
+		      "  - { id: ping, from: pinger, to: any, port: icmp/echo-request }\n");
+	net_mark(&a);
+	assert_int_equal(advertise(pinger), -EPERM);
+	net_told(&a, BH_EVENT_DENY, BH_R_DEFAULT_DENY);
+	net_mark(&a);
+	assert_true(advertise(radvd) > 0);
+	assert_true(net_count(&a, BH_R_ND) >= 1);
+	assert_int_equal(net_count(&a, BH_R_ALLOW), 0);
+	net_apply(&a, map);
+}
+
+/* --- what ends in the kernel ---------------------------------------------------------------------------- */
+
+static void seed(struct net_host *h)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	int back;
+
+	assert_int_equal(ns_enter(h->ns, &back), 0);
+	assert_int_equal(bh_kern_seed(h->k, &d), 0);
+	assert_int_equal(ns_enter(back, NULL), 0);
+	(void)close(back);
+}
+
+/* No socket hook sees a tunnel's datagrams: XDP is who judges, forwarding or not. */
+static void test_a_tunnel_is_judged_where_the_host_forwards(void **state)
+{
+	int fd = talk_socket(outside, SOCK_DGRAM, DB, STRANGER);
+	__u32 flags = BH_CTL_FWD4;
+
+	(void)state;
+	if (ns_cmd(b.ns, "ip", "link", "add", "vx0", "type", "vxlan", "id", "7", "dstport", "4789",
+		   "local", DB, "dev", "b0") ||
+	    ns_cmd(b.ns, "ip", "link", "set", "vx0", "up"))
+		skip();
+	seed(&b); /* the device was made from outside of b's cgroups */
+	for (int i = 0; i < 2; i++) {
+		net_mark(&b);
+		assert_int_equal(bh_kern_set_ctl(b.k, i ? flags : 0, i ? 0 : flags), 0);
+		assert_int_equal(pup_sendto(outside, fd, "0123456789", DB, 4789), 10);
+		(void)usleep(10000);
+		assert_int_equal(net_count(&b, BH_R_DEFAULT_DENY), 1);
+	}
+	assert_int_equal(bh_kern_set_ctl(b.k, 0, flags), 0);
+	assert_int_equal(ns_cmd(b.ns, "ip", "link", "del", "vx0"), 0);
+	assert_int_equal(pup_close(outside, fd), 0);
+}
+
+/* --- the group ------------------------------------------------------------------------------------------ */
+
+static int setup(void **state)
+{
+	(void)state;
+	if (net_wire(&a, &b))
+		return -1;
+	router = net_puppet(&a, "bird.service");
+	thief = net_puppet(&a, "thief.service");
+	old_router = pup_socket(router, AF_INET, SOCK_RAW, OSPF);
+	old_thief = pup_socket(thief, AF_INET, SOCK_RAW, OSPF);
+	if (old_router < 0 || old_thief < 0 || net_guard(&a) || net_guard(&b))
+		return -1;
+	pinger = net_puppet(&a, "ping.service");
+	radvd = net_puppet(&a, "radvd.service");
+	outside = pup_start("outside/x.service", a.ns);
+	net_apply(&a, map);
+	net_apply(&b, map);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	pup_stop(router);
+	pup_stop(thief);
+	pup_stop(pinger);
+	pup_stop(radvd);
+	pup_stop(outside);
+	return net_down(&a, &b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_an_old_raw_socket_is_its_workloads, each_test),
+		cmocka_unit_test_setup(test_an_old_raw_socket_receives_by_its_rules, each_test),
+		cmocka_unit_test_setup(test_who_may_ping_is_no_router, each_test),
+		cmocka_unit_test_setup(test_a_tunnel_is_judged_where_the_host_forwards, each_test),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
