@@ -21,7 +21,7 @@ __inline __u8 bh_proto_of_socket(__u32 protocol)
 
 /* One socket more on @key. Return: false if there is no room for it. */
 __subprog bool bh_listener_add(const struct bh_listen_key *key, const struct bh_facts *facts,
-			      __u32 flags)
+			       __u32 flags)
 {
 	struct bh_listener fresh = {
 		.cgid = facts->cgid, .uid = facts->uid, .users = 1, .flags = flags};

@@ -439,9 +439,8 @@ __inline enum bh_reason bh_other_named(const struct bh_run *run, const struct bp
 	if (sk->type != BH_SOCK_RAW)
 		return BH_CONTINUE;
 	/* daemons for it have raw sockets; who may only ping is no router */
-	if (bh_icmp_is_nd(c->talk.proto, type) &&
-	    (way == BH_IN || c->talk.me.seg == BH_ID_HOST ||
-	     bh_seg_flags(run, c->talk.me.seg) & BH_SEG_RAW))
+	if (bh_icmp_is_nd(c->talk.proto, type) && (way == BH_IN || c->talk.me.seg == BH_ID_HOST ||
+						   bh_seg_flags(run, c->talk.me.seg) & BH_SEG_RAW))
 		return BH_R_ND;
 	if (icmp || way == BH_IN || !bh_proto_is_listed(c->talk.proto))
 		return BH_CONTINUE;
