@@ -42,17 +42,11 @@ __inline bool is_kernels(const struct sock *sk)
 	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock);
 }
 
-/* A subflow of a workload's MPTCP socket is made by the kernel, too. */
-__inline bool is_subflow(const struct tcp_sock *tp)
-{
-	return bpf_core_field_exists(tp->is_mptcp) && BPF_CORE_READ(tp, is_mptcp);
-}
-
 /* --- what is noted of both ----------------------------------------------------------------------- */
 
 /*
- * @facts: left alone where there are some. Sockets of the kernel get none: that is how the hooks
- * know them. @listens: never as BH_LISTEN_RECV_ONLY, nobody knows what it has sent. bh_bound
+ * @facts: left alone where there are some. UDP sockets of the kernel get none: that is how the
+ * hooks know them. @listens: never as BH_LISTEN_RECV_ONLY, nobody knows what it has sent. bh_bound
  * says that it is counted: a second run does not count it again, its close takes it back.
  */
 __inline void note(void *sk, const struct bh_facts *facts, bool kernels,
@@ -109,7 +103,6 @@ int bh_seed_tcp(struct bpf_iter__tcp *ctx)
 	struct bh_facts facts = {};
 	struct tcp_sock *tp;
 	struct sock *sk;
-	bool kernels;
 
 	if (!common)
 		return 0;
@@ -118,16 +111,15 @@ int bh_seed_tcp(struct bpf_iter__tcp *ctx)
 	if (!tp)
 		return 0;
 	sk = &tp->inet_conn.icsk_inet.sk;
-	kernels = is_kernels(sk) && !is_subflow(tp);
 	facts_of(sk, &facts);
 	key_of(sk, IPPROTO_TCP, &key);
 	if (BPF_CORE_READ(sk, __sk_common.skc_state) == BPF_TCP_LISTEN) {
 		/* cloned to those that it accepts from now on */
 		facts.flags |= BH_FACT_ACCEPTED;
-		note(tp, &facts, kernels, &key);
+		note(tp, &facts, false, &key);
 	} else {
 		who_began(sk, &key, &facts);
-		note(tp, &facts, kernels, 0);
+		note(tp, &facts, false, 0);
 	}
 	return 0;
 }

@@ -21,7 +21,7 @@ __inline enum bh_reason bh_nic_exception(const struct bh_pkt *pkt)
 {
 	__u8 type = pkt->dport >> 8;
 
-	if (pkt->proto == IPPROTO_IGMP)
+	if (pkt->proto == IPPROTO_IGMP && pkt->family == 4)
 		return BH_R_IGMP;
 	if (pkt->proto == IPPROTO_UDP)
 		return (pkt->sport == 67 && pkt->dport == 68) ||

@@ -204,6 +204,7 @@ __inline enum bh_reason bh_entry_decides(const struct bh_half *h, __u8 kind,
 			return BH_R_RULE_DENY;
 		if (!r->would_rule)
 			r->would_rule = val->rule;
+		r->deadline_ns = 0;
 		return BH_CONTINUE;
 	}
 	if (closed == BH_CONTINUE) { /* 6 */
@@ -343,7 +344,9 @@ __global int bh_policy_half(const struct bh_run *run, const struct bh_talk *t, i
 	else
 		bh_policy_search(&h, seg);
 	if (r->reason != BH_R_ALLOW)
-		r->deadline_ns = r->report = 0;
+		r->report = 0;
+	if (r->reason != BH_R_ALLOW && r->reason != BH_R_RULE_DENY)
+		r->deadline_ns = 0;
 	r->pass = !bh_ruling_is_deny(r) || r->observe;
 	return 0;
 }

@@ -20,10 +20,10 @@
 #define BH_NO_UID     0xffffffffu
 #define BH_LO_IFINDEX 1 /* in every network namespace (net/core/dev.c: dev_new_index) */
 
-#define BH_SECOND_NS	  1000000000ull
-#define BH_UDP_IDLE_NS	  (180 * BH_SECOND_NS)
-#define BH_UDP_GROUP_NS	  (10 * BH_SECOND_NS)
-#define BH_UDP_SLOT_CLAIM (~0ull) /* bh_udp_slot.gen while somebody writes the slot */
+#define BH_SECOND_NS	1000000000ull
+#define BH_UDP_IDLE_NS	(180 * BH_SECOND_NS)
+#define BH_UDP_GROUP_NS (10 * BH_SECOND_NS)
+#define BH_CLAIMED	(~0ull) /* a generation while somebody writes what is of it */
 
 /* Compiler and, on machines that need it, memory order between a verdict and its generation. */
 #define bh_barrier() asm volatile("" ::: "memory")
@@ -148,6 +148,9 @@ __inline __u32 bh_facts_who_began(struct __sk_buff *skb, struct bpf_sock *sk,
 	struct bpf_sock *listener;
 	__u32 size, flags = BH_FACT_ASKED;
 
+	/* those that it accepts get its facts */
+	if (sk->state == BPF_TCP_LISTEN)
+		return BH_FACT_ACCEPTED;
 	if (BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_max_ack_backlog))
 		return BH_FACT_ACCEPTED;
 	bh_sk_local(sk, &to_itself.remote_addr, &to_itself.remote_port);
@@ -203,6 +206,19 @@ __global int bh_peer_by_table(const struct bh_run *run, const struct bh_conv *c,
 	return true;
 }
 
+/* A TCP socket that is older than us, in whatever namespace: the kernel knows its birth cgroup. */
+__inline bool bh_peer_of_tcp(const struct bh_run *run, struct bpf_sock *sk, struct bh_who *ret)
+{
+	const struct tcp_sock *tp = (const void *)bpf_skc_to_tcp_sock(sk);
+
+	if (!tp)
+		return false;
+	(void)bh_who_of_cgroup(
+		run, BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_cgrp_data.cgroup, kn, id),
+		BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_uid.val), ret);
+	return true;
+}
+
 /**
  * bh_peer_on_host - who the other end on this host is
  * @ctx: of a cgroup_skb or sock_addr program; sockets of its namespace are searched
@@ -240,7 +256,7 @@ __subprog enum bh_reason bh_peer_on_host(void *ctx, const struct bh_run *run, st
 	facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
 	if (facts)
 		(void)bh_who_of_cgroup(run, facts->cgid, facts->uid, peer);
-	else if (!bh_peer_by_table(run, c, peer))
+	else if (!bh_peer_of_tcp(run, sk, peer) && !bh_peer_by_table(run, c, peer))
 		bh_who_is(peer, BH_ID_UNASSIGNED);
 	peer->local = 1;
 	bpf_sk_release(sk);
@@ -288,12 +304,17 @@ __inline int bh_session_dir(const struct bh_session *s, const struct bh_facts *f
 	return BH_IN;
 }
 
-/* The generation last, so that nobody takes half of it for a verdict. */
+/*
+ * The generation last, so that nobody takes half of it for a verdict. Two programs may judge one
+ * socket, on both sides of a flip: who claims it writes, the other goes without.
+ */
 __inline void bh_session_stamp(struct bh_session *s, const struct bh_run *run,
 			       const struct bh_conv *c, const struct bh_ruling *r)
 {
-	s->gen = 0;
-	bh_barrier();
+	__u64 was = s->gen;
+
+	if (was == BH_CLAIMED || __sync_val_compare_and_swap(&s->gen, was, BH_CLAIMED) != was)
+		return;
 	s->peer = c->remote_addr;
 	s->peer_port = c->remote_port;
 	s->deadline_ns = r->deadline_ns;
@@ -317,8 +338,8 @@ __global int bh_udp_find(const struct bh_udp *u, const struct bh_conv *c, __u64 
 	for (int i = 0; i < BH_UDP_SLOTS; i++) {
 		const struct bh_udp_slot *slot = &u->slot[i];
 
-		if (slot->port == c->remote_port && slot->sent_ns &&
-		    slot->gen != BH_UDP_SLOT_CLAIM && bh_addr_eq(&slot->peer, &c->remote_addr) &&
+		if (slot->port == c->remote_port && slot->sent_ns && slot->gen != BH_CLAIMED &&
+		    bh_addr_eq(&slot->peer, &c->remote_addr) &&
 		    now_ns - slot->sent_ns < BH_UDP_IDLE_NS)
 			return i;
 	}
@@ -353,8 +374,7 @@ __global int bh_udp_remember(struct bh_udp *u, const struct bh_conv *c, __u64 ge
 			oldest = i;
 	slot = &u->slot[oldest & (BH_UDP_SLOTS - 1)];
 	was = slot->gen;
-	if (was == BH_UDP_SLOT_CLAIM ||
-	    __sync_val_compare_and_swap(&slot->gen, was, BH_UDP_SLOT_CLAIM) != was)
+	if (was == BH_CLAIMED || __sync_val_compare_and_swap(&slot->gen, was, BH_CLAIMED) != was)
 		return 0;
 	if (slot->sent_ns && now_ns - slot->sent_ns < BH_UDP_IDLE_NS)
 		bh_stat_add(BH_STAT_SLOTS_REUSED);

@@ -13,6 +13,7 @@
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <string.h>
+#include <time.h>
 #include "ns.h"
 #include "talk.h"
 
@@ -27,11 +28,12 @@
 #define SEGMENTS                                                                                   \
 	"segments:\n"                                                                              \
 	"  web: { match: [ { unit: web.service }, { cidr: [10.77.0.1/32, fd77::1/128] } ] }\n"     \
-	"  db: { match: [ { unit: db.service }, { cidr: [10.77.0.11/32, fd77::11/128] } ] }\n"
+	"  db: { match: [ { unit: db.service }, { cidr: [10.77.0.11/32, fd77::11/128] } ] }\n"     \
+	"  inner: { match: { unit: inner.service } }\n"
 
 static struct net_host a, b;
-static struct puppet *web, *db;
-static int listener, wire;
+static struct puppet *web, *db, *inner;
+static int listener, wire, inside, old_listener;
 
 static const char open_map[] = SEGMENTS "allow:\n"
 					"  - { id: web-db, from: web, to: db, port: tcp/7000 }\n";
@@ -175,6 +177,32 @@ static void test_the_reset_of_a_denied_socket_counts_once(void **state)
 	assert_int_equal(pup_close(db, t.server_fd), 0);
 }
 
+/* A deny that ends, ends for a socket that carries it: the next retransmission arrives. */
+static void test_a_deny_ends_in_time(void **state)
+{
+	struct talk t = talk_open(web, WEB, db, listener, DB, PORT);
+	char until[32], text[512];
+	struct timespec boot;
+	struct tm tm;
+	time_t at;
+
+	(void)state;
+	talk_both_ways(&t);
+	(void)clock_gettime(CLOCK_BOOTTIME, &boot);
+	/* 2026-01-01T00:00:00Z is boot time 1000 s for the tests' compiler */
+	at = 1767225600 + boot.tv_sec - 1000 + 2;
+	assert_true(strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &tm)));
+	(void)snprintf(text, sizeof(text),
+		       "%sdeny:\n  - { id: pause, from: web, to: db, port: tcp, until: %s }\n",
+		       open_map, until);
+	net_apply(&a, text);
+	assert_int_equal(pup_patience(db, t.server_fd, 100), 0);
+	assert_int_equal(pup_send(web, t.client_fd, "late"), 4);
+	assert_int_equal(talk_ends(db, t.server_fd, 100), 1);
+	assert_int_equal(talk_ends(db, t.server_fd, 5000), 4);
+	talk_close(&t);
+}
+
 /* --- begin and end -------------------------------------------------------------------------------------- */
 
 /* connect() is allowed, and no route leads there: what was told to begin has an end. */
@@ -192,6 +220,22 @@ static void test_a_session_that_never_left_ends(void **state)
 	(void)net_event(&a, BH_EVENT_BEGIN, &begun);
 	(void)net_event(&a, BH_EVENT_END, &ended);
 	assert_int_equal(begun, ended);
+}
+
+/* --- older than the agent ------------------------------------------------------------------------------- */
+
+/*
+ * In a namespace that the agent does not look into, and with a backlog of none, which says nothing
+ * of the children: the listener says it.
+ */
+static void test_an_old_listener_accepts(void **state)
+{
+	struct talk t = talk_open(inner, NULL, inner, old_listener, "127.0.0.1", PORT);
+
+	(void)state;
+	talk_both_ways(&t);
+	talk_close(&t);
+	net_quiet(&a);
 }
 
 /* --- MPTCP ---------------------------------------------------------------------------------------------- */
@@ -319,7 +363,12 @@ static int sniff(void)
 static int setup(void **state)
 {
 	(void)state;
-	if (net_up(&a, &b))
+	if (net_wire(&a, &b) || ns_make(&inside))
+		return -1;
+	inner = pup_start("a/system.slice/inner.service", inside);
+	old_listener = talk_socket(inner, SOCK_STREAM, "127.0.0.1", NULL);
+	if (pup_bind(inner, old_listener, "127.0.0.1", PORT) ||
+	    pup_listen(inner, old_listener, 0) || net_guard(&a) || net_guard(&b))
 		return -1;
 	net_apply(&a, open_map);
 	net_apply(&b, open_map);
@@ -336,6 +385,8 @@ static int teardown(void **state)
 	(void)close(wire);
 	pup_stop(web);
 	pup_stop(db);
+	pup_stop(inner);
+	(void)close(inside);
 	return net_down(&a, &b);
 }
 
@@ -347,7 +398,9 @@ int main(void)
 		cmocka_unit_test_setup(test_other_options_go, each_test),
 		cmocka_unit_test_setup(test_the_last_reset_counts_once, each_test),
 		cmocka_unit_test_setup(test_the_reset_of_a_denied_socket_counts_once, each_test),
+		cmocka_unit_test_setup(test_a_deny_ends_in_time, each_test),
 		cmocka_unit_test_setup(test_a_session_that_never_left_ends, each_test),
+		cmocka_unit_test_setup(test_an_old_listener_accepts, each_test),
 		cmocka_unit_test_setup(test_mptcp_is_its_workloads, each_test),
 		cmocka_unit_test_setup(test_an_mptcp_subflow_is_not_the_kernels, each_test),
 	};
