@@ -206,21 +206,23 @@ static int say_foreign(const struct bh_nic *nic, struct bh_diags *d)
 		info.name[0] ? info.name : "unnamed", id);
 }
 
-/* Takes a foreign program off: by its link if it has one, else by netlink. */
+/*
+ * Takes a foreign program off: by its link if it has one, else by netlink. Links of all network
+ * namespaces are listed, and a number is a device in each of them: the program tells them apart.
+ */
 static int evict(const struct bh_nic *nic)
 {
-	__u32 id = 0;
 	int flags = 0;
+	__u32 id = 0, prog = xdp_prog_on(nic->ifindex, &flags);
 
 	while (bpf_link_get_next_id(id, &id) == 0) {
 		_cleanup_close_ int fd = bpf_link_get_fd_by_id(id);
 		struct bpf_link_info info;
 
 		if (fd >= 0 && bh_link_info(fd, &info) == 0 && info.type == BPF_LINK_TYPE_XDP &&
-		    info.xdp.ifindex == (__u32)nic->ifindex)
+		    info.xdp.ifindex == (__u32)nic->ifindex && info.prog_id == prog)
 			return bpf_link_detach(fd);
 	}
-	(void)xdp_prog_on(nic->ifindex, &flags);
 	return bpf_xdp_detach(nic->ifindex, (__u32)flags, NULL);
 }
 
