@@ -14,21 +14,8 @@ const volatile __u32 bh_broken_promise __weak;
 
 #define bh_broken(promise) (bh_broken_promise == (promise))
 
-static long bh_broken_step(__u32 i, void *ctx)
-{
-	return 0;
-}
-
-/* Long enough for a flip to fall into. */
-__inline void bh_broken_wait(void)
-{
-	bpf_loop(20000, bh_broken_step, (void *)0, 0);
-}
 #else
 #define bh_broken(promise) false
-__inline void bh_broken_wait(void)
-{
-}
 #endif
 
 #endif

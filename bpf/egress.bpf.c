@@ -21,18 +21,43 @@ __global int bh_tc_parse(struct __sk_buff *skb, struct bh_pkt *ret)
 	return bh_parse_frame((void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, ret);
 }
 
+/* ETH_HLEN, unless the device is not Ethernet. */
+__inline __u32 bh_tc_header_bytes(const struct sk_buff *skb)
+{
+	return BPF_CORE_READ(skb, network_header) - BPF_CORE_READ(skb, mac_header);
+}
+
+/* What comes in at a device that has no Ethernet header, but @bytes of its own. */
+__global int bh_tc_parse_bare(struct __sk_buff *skb, struct bh_pkt *ret, __u32 bytes)
+{
+	__u32 header = bytes & 0x3f;
+	void *data;
+
+	if (!ret || bytes != header || header > skb->len)
+		return BH_R_MALFORMED_L2;
+	(void)bpf_skb_pull_data(skb, skb->len < BH_HEADER_BYTES ? skb->len : BH_HEADER_BYTES);
+	data = (void *)(long)skb->data;
+	return bh_parse_bare(data + header, (void *)(long)skb->data_end, skb->len - header,
+			     skb->protocol, ret);
+}
+
 SEC("tc")
 int bh_tc_in(struct __sk_buff *skb)
 {
 	struct bh_run run;
 	struct bh_pkt pkt;
+	__u32 header;
 	int reason;
 
 	if (!bh_run_begin(&run)) {
 		bh_count_reason(BH_R_NEVER_APPLIED, 1, skb->len);
 		return BH_TC_NEXT;
 	}
-	reason = bh_tc_parse(skb, &pkt);
+	header = bh_tc_header_bytes((const void *)skb);
+	if (header == ETH_HLEN)
+		reason = bh_tc_parse(skb, &pkt);
+	else
+		reason = bh_tc_parse_bare(skb, &pkt, header);
 	if (bh_nic_is_established(&run, &pkt, reason)) {
 		bh_count_reason(BH_R_ESTABLISHED, 1, skb->len);
 		return BH_TC_NEXT;

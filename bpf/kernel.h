@@ -108,6 +108,11 @@ struct tcp_sock {
 	bool is_mptcp;
 } BH_CORE;
 
+struct sk_buff {
+	__u16 network_header;
+	__u16 mac_header;
+} BH_CORE;
+
 struct udp_sock {
 	struct inet_sock inet;
 } BH_CORE;

@@ -362,6 +362,23 @@ __inline enum bh_reason bh_parse_frame(void *data, void *end, __u64 bytes, struc
 }
 
 /**
+ * bh_parse_bare - behind the header of a device that is not Ethernet (tun, ppp, wireguard: none)
+ * @ethertype: what it says instead; network order
+ */
+__inline enum bh_reason bh_parse_bare(void *data, void *end, __u64 bytes, __be16 ethertype,
+				      struct bh_pkt *ret)
+{
+	struct bh_cursor c = {.at = data, .end = end, .left = bytes, .wire = true};
+
+	*ret = (struct bh_pkt){.ethertype = bpf_ntohs(ethertype)};
+	if (ethertype == bpf_htons(ETH_P_IP))
+		return bh_parse_ip4(&c, ret);
+	if (ethertype == bpf_htons(ETH_P_IPV6))
+		return bh_parse_ip6(&c, ret);
+	return BH_CONTINUE;
+}
+
+/**
  * bh_parse_l2 - an Ethernet frame
  * @ret: always written; as far as the packet was understood
  * Return: BH_CONTINUE, or the reason of class deny why it does not hold together. Not IP:

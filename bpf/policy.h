@@ -298,15 +298,13 @@ __inline void bh_policy_search(struct bh_half *h, const struct bh_seg *seg)
 		h->r->reason = BH_R_NO_IDENTITY;
 }
 
-/* Every table of this run is of one generation (promise P1). */
-__inline __u32 bh_policy_side(const struct bh_run *run)
+/*
+ * Every table of this run is of one generation (promise P1). Broken: what a second look at the
+ * control word would find if a flip came between the two halves, each time.
+ */
+__inline __u32 bh_policy_side(const struct bh_run *run, int mine)
 {
-	const struct bh_ctl *ctl = bh_ctl_get();
-
-	if (!bh_broken(1) || !ctl)
-		return run->side;
-	bh_broken_wait();
-	return BH_SIDE(bh_ctl_gen(ctl));
+	return bh_broken(1) && !mine ? run->side ^ 1 : run->side;
 }
 
 /**
@@ -332,7 +330,7 @@ __global int bh_policy_half(const struct bh_run *run, const struct bh_talk *t, i
 	h.proto = t->proto;
 	h.dir = mine ? t->dir & 1 : !t->dir;
 	h.same = t->peer.local && bh_who_same(&t->me, &t->peer);
-	side = bh_policy_side(run);
+	side = bh_policy_side(run, mine);
 	h.s = bpf_map_lookup_elem(&bh_sides, &side);
 	h.policy = bpf_map_lookup_elem(&bh_policy, &side);
 	seg = bh_seg_get(side, h.me->seg);

@@ -4,6 +4,9 @@
  * the rows of devices that have something of ours. Called by the agent on link changes.
  */
 #include <linux/if_link.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <sys/ioctl.h>
 #include <string.h>
 #include "kern_internal.h"
 
@@ -279,13 +282,27 @@ static int xdp_attach(struct bh_kern *k, struct bh_nic *nic, int flags, bool tak
 	return bh_nic_link_set(k, nic, BH_NIC_LINK_XDP, flags);
 }
 
+/* tun, ppp, wireguard: frames begin with the IP header. Only tc can tell. */
+static bool is_bare(const struct bh_nic *nic)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq req = {0};
+
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", nic->name);
+	return fd >= 0 && !ioctl(fd, SIOCGIFHWADDR, &req) &&
+	       req.ifr_hwaddr.sa_family != ARPHRD_ETHER &&
+	       req.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK;
+}
+
 /* Native, then generic, then tc; @mode narrows it. A foreign program ends the search. */
 static int attach_in(struct bh_kern *k, struct bh_nic *nic, enum bh_nic_mode mode, bool take_over,
 		     struct bh_diags *d)
 {
-	bool any = mode == BH_NIC_AUTO;
+	bool bare = is_bare(nic), any = mode == BH_NIC_AUTO && !bare;
 	int r = -EOPNOTSUPP;
 
+	if (bare && (mode == BH_NIC_NATIVE || mode == BH_NIC_GENERIC))
+		return r;
 	/* whatever mode it found, an adopted link keeps it: trying another would open a gap */
 	if (any && xdp_mode(nic))
 		return bh_nic_link_set(k, nic, BH_NIC_LINK_XDP, 0);
@@ -297,7 +314,7 @@ static int attach_in(struct bh_kern *k, struct bh_nic *nic, enum bh_nic_mode mod
 		bh_tc_detach(k, nic, BH_IN);
 		return 0;
 	}
-	if (r == -EBUSY || (!any && mode != BH_NIC_TC))
+	if (r == -EBUSY || (!any && mode != BH_NIC_TC && mode != BH_NIC_AUTO))
 		return r;
 	r = bh_tc_attach(k, nic, BH_IN);
 	if (r == 0)

@@ -6,6 +6,10 @@
 #include "netrig.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
 #include <netinet/icmp6.h>
 #include <string.h>
 #include "ns.h"
@@ -142,6 +146,63 @@ static void test_a_tunnel_is_judged_where_the_host_forwards(void **state)
 	assert_int_equal(pup_close(outside, fd), 0);
 }
 
+/* --- a device without Ethernet ---------------------------------------------------------------------------- */
+
+static int tun_open(struct net_host *h)
+{
+	struct ifreq req = {.ifr_name = "tun0", .ifr_flags = IFF_TUN | IFF_NO_PI};
+	int back, fd;
+
+	assert_int_equal(ns_enter(h->ns, &back), 0);
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (fd >= 0 && ioctl(fd, TUNSETIFF, &req) < 0) {
+		(void)close(fd);
+		fd = -1;
+	}
+	assert_int_equal(ns_enter(back, NULL), 0);
+	(void)close(back);
+	return fd;
+}
+
+static int guard_nic(struct net_host *h, const char *dev, enum bh_nic_mode mode)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	int back, r;
+
+	assert_int_equal(ns_enter(h->ns, &back), 0);
+	r = bh_kern_nic_attach(h->k, (int)if_nametoindex(dev), dev, mode, false, &d);
+	bh_diags_print(&d, stdout, false);
+	assert_int_equal(ns_enter(back, NULL), 0);
+	(void)close(back);
+	return r;
+}
+
+/* tun, ppp, wireguard: frames begin with the IP header. 8.0 looks like an EtherType. */
+static void test_a_device_without_ethernet_is_judged(void **state)
+{
+	static const char *const source[] = {"192.0.2.1", "8.0.69.1"};
+	int fd = tun_open(&b);
+	struct pkt p;
+
+	(void)state;
+	if (fd < 0)
+		skip();
+	assert_int_equal(ns_cmd(b.ns, "ip", "link", "set", "tun0", "up"), 0);
+	assert_int_equal(ns_addr(b.ns, "tun0", "10.99.0.1/24"), 0);
+	assert_int_equal(guard_nic(&b, "tun0", BH_NIC_AUTO), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(source); i++) {
+		pkt_start(&p);
+		pkt_ip4(&p, source[i], "10.99.0.1");
+		pkt_icmp(&p, 8, 0, 1);
+		pkt_finish(&p);
+		net_mark(&b);
+		assert_int_equal(write(fd, p.data + p.l3, p.len - p.l3), p.len - p.l3);
+		(void)usleep(10000);
+		assert_int_equal(net_count(&b, BH_R_DEFAULT_DENY), 1);
+	}
+	(void)close(fd);
+}
+
 /* --- the group ------------------------------------------------------------------------------------------ */
 
 static int setup(void **state)
@@ -181,6 +242,7 @@ int main(void)
 		cmocka_unit_test_setup(test_an_old_raw_socket_receives_by_its_rules, each_test),
 		cmocka_unit_test_setup(test_who_may_ping_is_no_router, each_test),
 		cmocka_unit_test_setup(test_a_tunnel_is_judged_where_the_host_forwards, each_test),
+		cmocka_unit_test_setup(test_a_device_without_ethernet_is_judged, each_test),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

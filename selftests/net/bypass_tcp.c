@@ -180,15 +180,18 @@ static void test_the_reset_of_a_denied_socket_counts_once(void **state)
 /* A deny that ends, ends for a socket that carries it: the next retransmission arrives. */
 static void test_a_deny_ends_in_time(void **state)
 {
-	struct talk t = talk_open(web, WEB, db, listener, DB, PORT);
 	char until[32], text[512];
 	struct timespec boot;
+	struct talk t;
 	struct tm tm;
 	time_t at;
 
 	(void)state;
-	talk_both_ways(&t);
 	(void)clock_gettime(CLOCK_BOOTTIME, &boot);
+	if (boot.tv_sec < 1000)
+		skip(); /* earlier than the tests' compiler thinks it is, see pol_now */
+	t = talk_open(web, WEB, db, listener, DB, PORT);
+	talk_both_ways(&t);
 	/* 2026-01-01T00:00:00Z is boot time 1000 s for the tests' compiler */
 	at = 1767225600 + boot.tv_sec - 1000 + 2;
 	assert_true(strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &tm)));

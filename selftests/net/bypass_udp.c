@@ -28,7 +28,7 @@
 static const char open_map[] = MAP("  - { id: web-db, from: web, to: db, port: udp/7000 }\n"
 				   "  - { id: ping, from: web, to: db, port: icmp }\n");
 static const char closed_map[] = MAP("");
-/* an hour from now, and 2026-01-01 is boot time 1000 s for the tests' compiler */
+/* 2026-01-01 is boot time 1000 s for the tests' compiler */
 static const char until_map[] =
 	MAP("  - { id: web-db, from: web, to: db, port: udp/7000, until: 2027-01-01T00:00:00Z }\n"
 	    "  - { id: ping, from: web, to: db, port: icmp, until: 2027-01-01T00:00:00Z }\n");

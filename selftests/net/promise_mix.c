@@ -18,6 +18,7 @@
 #include "ns.h"
 
 #define RUN_S	    4
+#define FLIPS	    20 /* at least */
 #define CLOSED_PORT 5000
 #define OPEN_PORT   5001
 
@@ -156,7 +157,8 @@ static unsigned long flip_for(struct bh_kern *k, const struct bh_compiled *a,
 	unsigned long flips = 0;
 	time_t end = time(NULL) + RUN_S;
 
-	while (time(NULL) < end)
+	/* a busy machine has long grace periods */
+	while (time(NULL) < end || (flips < FLIPS && time(NULL) < end + 4 * RUN_S))
 		publish(k, flips++ % 2 ? a : b);
 	return flips;
 }
@@ -189,7 +191,7 @@ static void test_no_verdict_mixes_generations(void **state)
 	if (tally->closed_passed)
 		printf("# the closed port: %s\n", strerror(tally->closed_errno));
 	assert_int_equal(tally->closed_passed, 0);
-	assert_true(flips > 10);
+	assert_true(flips >= FLIPS);
 	assert_true(tally->closed > 500);
 	if (tally->open_failed)
 		printf("# the twin: %s\n", strerror(tally->last_errno));
