@@ -104,7 +104,7 @@ help:
 	@echo 'all      the agent, the command line and the man pages, in $(BUILD)/'
 	@echo 'check    build all of it with gcc and clang and run every test (root runs more of them)'
 	@echo 'demo     two hosts in network namespaces, real services, under a minute (root)'
-	@echo 'bench    what a packet and a rule cost here (root)'
+	@echo 'bench    what a packet, a rule and a connection cost here, as JSON in $(BUILD)/bench/ (root)'
 	@echo 'fuzz     each fuzz target for T=$(T) seconds'
 	@echo 'install  into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
 	@echo 'deps     install what the build needs (Debian)'
@@ -234,7 +234,9 @@ demo: all
 	$(Q)BUILD=$(BUILD) tools/demo.sh
 
 bench: all $(filter $(BUILD)/test/bench/%,$(ROOT_BIN))
-	$(Q)set -e; for b in $(filter $(BUILD)/test/bench/%,$(ROOT_BIN)); do $$b; done
+	@mkdir -p $(BUILD)/bench
+	$(Q)set -e; for b in $(filter $(BUILD)/test/bench/%,$(ROOT_BIN)); do \
+		$$b -o $(BUILD)/bench/$$(basename $$b).json; done
 
 # Finds are kept in the build directory, apart from the seeds that the tree keeps.
 fuzz: $(FUZZERS)

@@ -6,16 +6,14 @@
  */
 #include "policyrig.h"
 
+#include <jansson.h>
 #include <string.h>
-#include <time.h>
+#include "benchrig.h"
 #include "kernrig.h"
 
 static double now_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+	return bench_now_ns() / 1e6;
 }
 
 /* @n rules over 40 segments on ports of their own: two table entries each. */
@@ -69,6 +67,9 @@ static void measure(struct bh_kern *k, size_t n_rules)
 	assert_int_equal(bh_kern_generation(k), gen);
 	printf("%9zu %9zu %9.1f %9.1f %9.1f %9.4f\n", n_rules, p.out->policy.n, t[1] - t[0],
 	       t[2] - t[1], t[3] - t[2], t[4] - t[3]);
+	bench_row("{s:I s:I s:f s:f s:f s:f}", "rules", (json_int_t)n_rules, "entries",
+		  (json_int_t)p.out->policy.n, "check_ms", t[1] - t[0], "compile_ms", t[2] - t[1],
+		  "stage_ms", t[3] - t[2], "publish_ms", t[4] - t[3]);
 	if (n_rules == 10000 && t[2] - t[0] > 500)
 		printf("goal missed: 10 000 rules check in %.0f ms, wanted 500\n", t[2] - t[0]);
 	if (n_rules == 10000 && t[4] - t[0] > 1000)
@@ -110,9 +111,10 @@ static int down(void **state)
 	return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(bench)};
 
-	return cmocka_run_group_tests(tests, up, down);
+	bench_begin("plan", argc, argv);
+	return bench_end(cmocka_run_group_tests_name("policy", tests, up, down));
 }
