@@ -125,6 +125,7 @@ static int open_kern(struct bh_agent *a, struct bh_diags *d)
 		.pin_dir = a->opts.pin_dir,
 		.cgroup_root = a->opts.cgroup_root,
 		.limits = bh_limits_default,
+		.without = a->opts.without,
 		.max_cgroups = BH_AGENT_MAX_CGROUPS,
 		.max_listeners = BH_AGENT_MAX_LISTENERS,
 		.ctx = a,
@@ -195,8 +196,8 @@ static void clear(struct bh_agent *a)
 {
 	bh_server_close(a->server);
 	bh_nics_close(a);
+	bh_watch_close(a);
 	bh_kern_close(a->kern);
-	sd_event_source_disable_unref(a->tick);
 	sd_event_unref(a->event);
 	bh_audit_close(a->audit);
 	bh_flows_free(a->flows);

@@ -16,9 +16,10 @@
 #include "policy/compile.h"
 #include "workload/cgroup.h"
 
-struct bh_audit;  /* control/audit.h */
-struct bh_flows;  /* control/flows.h */
-struct bh_server; /* control/server.h */
+struct bh_audit;   /* control/audit.h */
+struct bh_flows;   /* control/flows.h */
+struct bh_server;  /* control/server.h */
+struct bh_newborn; /* workload/newborn.h */
 
 /* --- options.c: the command line ----------------------------------------------------------- */
 
@@ -36,12 +37,15 @@ struct bh_agent_opts {
 	struct bh_nic_choice *nic;
 	size_t n_nic;
 	bool take_over; /* another tool's XDP program is replaced */
+	__u32 without;	/* features of the kernel that are not used, as in struct bh_kern_opts */
 };
 
 /* Fills in what was not said. Return: 0, -ENOMEM, -EINVAL (see @d). */
 int bh_agent_opts_defaults(struct bh_agent_opts *o, struct bh_diags *d);
 /* The LIST of --interfaces. Return: 0, -ENOMEM, -EINVAL (see @d). */
 int bh_agent_opts_interfaces(struct bh_agent_opts *o, const char *list, struct bh_diags *d);
+/* The LIST of --without. Return: 0, -ENOMEM, -EINVAL (see @d). */
+int bh_agent_opts_without(struct bh_agent_opts *o, const char *list, struct bh_diags *d);
 void bh_agent_opts_clear(struct bh_agent_opts *o);
 
 /* --- what is enforced ---------------------------------------------------------------------- */
@@ -106,8 +110,9 @@ struct bh_agent {
 	/* what is wrong, for `status`; "" = nothing */
 	char state_trouble[BH_TROUBLE_MAX]; /* the map on disk can't be used, and why */
 	char audit_trouble[BH_TROUBLE_MAX];
-	char users_trouble[BH_TROUBLE_MAX]; /* with the users of now the map can't be compiled */
-	struct bh_nic_row *nic;		    /* nics.c */
+	char births_trouble[BH_TROUBLE_MAX]; /* the tree of cgroups can't be watched */
+	char users_trouble[BH_TROUBLE_MAX];  /* with the users of now the map can't be compiled */
+	struct bh_nic_row *nic;		     /* nics.c */
 	size_t n_nic;
 	bool nics_known;  /* the first look at the devices is over */
 	bool locals_lost; /* an address of this host found no room in the kernel's table */
@@ -117,6 +122,8 @@ struct bh_agent {
 	uint64_t users_ns;   /* when the users were last compiled anew */
 	int64_t users_mtime; /* of the files NSS reads, newest */
 	sd_event_source *tick;
+	struct bh_newborn *newborn; /* only where the kernel side does not see new cgroups */
+	sd_event_source *births;
 	unsigned int ticks;
 	bool leaving; /* the loop ends: nothing is put back in place any more */
 };
@@ -213,6 +220,7 @@ void bh_nics_absent(const struct bh_agent *a, void (*fn)(void *ctx, const char *
 
 /* Look at what changes without telling: forwarding, users, hooks. Once a second. */
 int bh_watch_open(struct bh_agent *a);
+void bh_watch_close(struct bh_agent *a);
 /* All of it now: SIGHUP. */
 void bh_watch_now(struct bh_agent *a);
 

@@ -18,6 +18,8 @@ static const char help[] =
 	"  --interfaces LIST    eth0=native,eth1=generic,eth2=tc,eth3=off,eth4=auto; others by\n"
 	"                       default: those with the default route or hardware\n"
 	"  --take-over          replace another tool's XDP program\n"
+	"  --without LIST       features of the kernel to do without, as if it had none:\n"
+	"                       cgroup_mkdir, cgroup_release, sock_destroy, tcx\n"
 	"  --log-level LEVEL    error, warning, notice, info or debug\n"
 	"  --version, --help\n"
 	"\n"
@@ -32,6 +34,7 @@ enum option_id {
 	OPT_CGROUP_ROOT,
 	OPT_INTERFACES,
 	OPT_TAKE_OVER,
+	OPT_WITHOUT,
 	OPT_LOG_LEVEL,
 	OPT_DETACH,
 	OPT_VERSION,
@@ -45,6 +48,7 @@ static const struct option options[] = {
 	{"cgroup-root", required_argument, NULL, OPT_CGROUP_ROOT},
 	{"interfaces", required_argument, NULL, OPT_INTERFACES},
 	{"take-over", no_argument, NULL, OPT_TAKE_OVER},
+	{"without", required_argument, NULL, OPT_WITHOUT},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"detach", no_argument, NULL, OPT_DETACH},
 	{"version", no_argument, NULL, OPT_VERSION},
@@ -103,6 +107,8 @@ static int take_option(struct command *c, int id, char **argv, struct bh_diags *
 	case OPT_TAKE_OVER:
 		c->opts.take_over = true;
 		return 0;
+	case OPT_WITHOUT:
+		return bh_agent_opts_without(&c->opts, optarg, d);
 	case OPT_LOG_LEVEL:
 		if (bh_log_level_parse(optarg, &level) < 0)
 			return usage(d, "--log-level: unknown level", optarg);

@@ -78,6 +78,39 @@ int bh_agent_opts_interfaces(struct bh_agent_opts *o, const char *list, struct b
 	return 0;
 }
 
+static int unwanted_add(struct bh_agent_opts *o, const char *word, struct bh_diags *d)
+{
+	const char *names[BH_OPTIONAL_MAX], *near;
+	size_t n = bh_kern_optional(names);
+	_cleanup_free_ char *help = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(word, names[i]) != 0)
+			continue;
+		o->without |= 1u << i;
+		return 0;
+	}
+	near = bh_nearest(word, names, n);
+	if (near && asprintf(&help, "did you mean '%s'?", near) < 0)
+		help = NULL;
+	return bh_diag_add(d, BH_ERROR, NULL,
+			   help ? help : "`bulkhead version` lists the features of this kernel",
+			   "--without: '%s' is no feature that can be left out", word);
+}
+
+int bh_agent_opts_without(struct bh_agent_opts *o, const char *list, struct bh_diags *d)
+{
+	_cleanup_free_ char *copy = strdup(list);
+	char *rest = copy, *word;
+	int r = 0;
+
+	if (!copy)
+		return -ENOMEM;
+	while (r == 0 && (word = strsep(&rest, ",")))
+		r = unwanted_add(o, word, d);
+	return r;
+}
+
 /* What is not said, and no slash at the end: names are made by cutting the root off. */
 static int set_path(char **path, const char *by_default)
 {

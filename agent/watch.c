@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * watch.c - looks every second at what changes without telling: forwarding, users and groups,
- * our own hooks. Called by agent.c.
+ * our own hooks; and at new cgroups, where the kernel side does not see them. Called by agent.c.
  */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include "agent.h"
+#include "workload/newborn.h"
 
 #define TICK_USEC 1000000ull
 /* Users may come from elsewhere than files: asked anew after so long, whatever the files say. */
@@ -104,17 +105,61 @@ static void watch_hooks(struct bh_agent *a)
 		bh_nics_check(a);
 }
 
-/* Kernels that don't tell of a new cgroup: the tree is walked, and `status` says so. */
-static void watch_cgroups(struct bh_agent *a)
+/* --- new cgroups, where the kernel side does not see them -------------------------------------- */
+
+static void walk(struct bh_agent *a)
 {
-	const struct bh_feature *f;
-	size_t n = bh_kern_features(a->kern, &f);
 	_cleanup_diags_ struct bh_diags d = {0};
 
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(f[i].name, "cgroup_mkdir") && !f[i].works &&
-		    bh_kern_seed(a->kern, &d) < 0)
-			bh_log_diags(&d);
+	if (bh_kern_walk(a->kern, &d) < 0)
+		bh_log_diags(&d);
+}
+
+static void births_failed(struct bh_agent *a, int r)
+{
+	snprintf(
+		a->births_trouble, sizeof(a->births_trouble),
+		"new cgroups are seen once a second, and denied until then: can't watch them: %s%s",
+		strerror(-r),
+		r == -ENOSPC   ? " (raise fs.inotify.max_user_watches)"
+		: r == -EMFILE ? " (raise fs.inotify.max_user_instances)"
+			       : "");
+	bh_warning("%s", a->births_trouble);
+}
+
+static int on_birth(_unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t revents,
+		    void *arg)
+{
+	struct bh_agent *a = arg;
+	int r = bh_newborn_read(a->newborn);
+
+	if (r < 0 && !a->births_trouble[0])
+		births_failed(a, r);
+	else if (r >= 0)
+		a->births_trouble[0] = '\0';
+	if (r != 0)
+		walk(a);
+	return 0;
+}
+
+static void births_open(struct bh_agent *a)
+{
+	int r = bh_newborn_open(a->opts.cgroup_root, &a->newborn);
+
+	if (r == 0)
+		r = sd_event_add_io(a->event, &a->births, bh_newborn_fd(a->newborn), EPOLLIN,
+				    on_birth, a);
+	if (r < 0)
+		births_failed(a, r);
+	/* those that came before they were watched */
+	walk(a);
+}
+
+/* A net below the watch: what it may have missed. */
+static void watch_cgroups(struct bh_agent *a)
+{
+	if (!bh_kern_has(a->kern, "cgroup_mkdir"))
+		walk(a);
 }
 
 /* --- the tick ---------------------------------------------------------------------------------- */
@@ -147,6 +192,15 @@ int bh_watch_open(struct bh_agent *a)
 	a->users_mtime = newest_mtime();
 	a->users_ns = a->clock->boot_ns();
 	watch_forwarding(a);
+	if (!bh_kern_has(a->kern, "cgroup_mkdir"))
+		births_open(a);
 	return sd_event_add_time_relative(a->event, &a->tick, CLOCK_MONOTONIC, TICK_USEC, 0,
 					  on_tick, a);
+}
+
+void bh_watch_close(struct bh_agent *a)
+{
+	sd_event_source_disable_unref(a->tick);
+	sd_event_source_disable_unref(a->births);
+	bh_newborn_close(a->newborn);
 }

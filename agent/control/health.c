@@ -70,11 +70,22 @@ static void exam_nics(struct exam *e)
 			"forwarding) is not judged; name them with --interfaces");
 }
 
+/* The flag is always up where nobody tells of new cgroups: there the count decides. */
+static bool cgroups_are_full(const struct bh_agent *a)
+{
+	__u64 stat[BH_STAT_MAX];
+
+	if (!(bh_kern_ctl(a->kern) & BH_CTL_CGROUPS_FULL))
+		return false;
+	return bh_kern_has(a->kern, "cgroup_mkdir") || bh_kern_stats(a->kern, stat) < 0 ||
+	       stat[BH_STAT_CGROUPS_LOST];
+}
+
 static void exam_tables(struct exam *e)
 {
 	__u64 stat[BH_STAT_MAX];
 
-	if (bh_kern_ctl(e->a->kern) & BH_CTL_CGROUPS_FULL)
+	if (cgroups_are_full(e->a))
 		weak(e, "there are more cgroups than %d: workloads in the others are denied",
 		     BH_AGENT_MAX_CGROUPS);
 	if (e->a->locals_lost)
@@ -109,6 +120,8 @@ static void exam_map(struct exam *e)
 
 	if (a->state_trouble[0])
 		weak(e, "%s", a->state_trouble);
+	if (a->births_trouble[0])
+		weak(e, "%s", a->births_trouble);
 	if (a->users_trouble[0])
 		weak(e, "%s", a->users_trouble);
 	if (a->audit_trouble[0])

@@ -75,11 +75,16 @@ int bh_iter_walk(struct bh_kern *k, __u32 sides_mask, struct bh_diags *d)
 	return 0;
 }
 
+int bh_kern_walk(struct bh_kern *k, struct bh_diags *d)
+{
+	return bh_iter_walk(k, 3, d);
+}
+
 int bh_kern_seed(struct bh_kern *k, struct bh_diags *d)
 {
 	static const enum bh_prog seeds[] = {BH_PROG_SEED_TCP, BH_PROG_SEED_UDP};
 	_cleanup_(printed_free) struct printed nothing = {0};
-	int r = bh_iter_walk(k, 3, d);
+	int r = bh_kern_walk(k, d);
 
 	if (r < 0)
 		return r;

@@ -24,6 +24,7 @@ struct bh_kern_opts {
 	const char *cgroup_root; /* a directory of a cgroup2 mount */
 	struct bh_limits limits;
 	__u32 max_cgroups, max_listeners, ring_bytes; /* 0 = default */
+	__u32 without;	 /* bit i: as if the kernel lacked name i of bh_kern_optional() */
 	__u64 gen_floor; /* the next generation is above it: state on disk outlives the pins */
 	void *ctx;
 	/* Called from bh_kern_poll() for each record of the ring. */
@@ -58,7 +59,9 @@ BH_DEFINE_CLEANUP(struct bh_kern *, bh_kern_close)
 
 /* Attach the cgroup hooks, sockops and tracing. Idempotent; adopted links are updated. */
 int bh_kern_attach(struct bh_kern *k, struct bh_diags *d);
-/* Walk the cgroup tree and the sockets that are older than us: facts and listeners. */
+/* Walk the cgroup tree: new cgroups get their meaning. For kernels that don't tell of them. */
+int bh_kern_walk(struct bh_kern *k, struct bh_diags *d);
+/* The same, and the sockets that are older than us: facts and listeners. */
 int bh_kern_seed(struct bh_kern *k, struct bh_diags *d);
 int bh_kern_nic_attach(struct bh_kern *k, int ifindex, const char *name, enum bh_nic_mode mode,
 		       bool take_over, struct bh_diags *d);
@@ -121,6 +124,13 @@ int bh_kern_event_fd(const struct bh_kern *k);
 int bh_kern_poll(struct bh_kern *k);
 
 size_t bh_kern_features(const struct bh_kern *k, const struct bh_feature **ret);
+/* Can @name be used? False also for a name that is none. */
+bool bh_kern_has(const struct bh_kern *k, const char *name);
+
+#define BH_OPTIONAL_MAX 8
+
+/* Names of the features that Bulkhead can do without. Return: how many. */
+size_t bh_kern_optional(const char *ret[BH_OPTIONAL_MAX]);
 /* Fills up to @max rows from the links themselves (not from memory). Returns how many. */
 size_t bh_kern_hooks(struct bh_kern *k, struct bh_hook_state *ret, size_t max);
 

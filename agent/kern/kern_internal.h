@@ -58,7 +58,10 @@ enum bh_prog {
 enum bh_feat {
 	BH_FEAT_BTF,
 	BH_FEAT_CGROUP_ITER,
-	BH_FEAT_CGROUP_MKDIR,
+	/* from here on there is another way */
+	BH_FEAT_OPTIONAL,
+	BH_FEAT_CGROUP_MKDIR = BH_FEAT_OPTIONAL,
+	BH_FEAT_CGROUP_RELEASE,
 	BH_FEAT_SOCK_DESTROY,
 	BH_FEAT_TCX,
 	BH_FEAT_MAX,
@@ -222,8 +225,8 @@ int bh_pin_remove_all(const struct bh_kern *k);
 
 /* --- probe.c ------------------------------------------------------------------------------- */
 
-/* Fills k->feature. Return: 0, -EPERM, -EOPNOTSUPP. */
-int bh_probe(struct bh_kern *k, struct bh_diags *d);
+/* Fills k->feature; @without as in struct bh_kern_opts. Return: 0, -EPERM, -EOPNOTSUPP. */
+int bh_probe(struct bh_kern *k, __u32 without, struct bh_diags *d);
 static inline bool bh_has(const struct bh_kern *k, enum bh_feat feat)
 {
 	return k->feature[feat].works;

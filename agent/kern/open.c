@@ -17,7 +17,7 @@
 
 const struct bh_prog_desc bh_progs[BH_PROG_MAX] = {
 	[BH_PROG_CG_MKDIR] = {"bh_cg_mkdir", BH_ROLE_TRACE, BH_FEAT_CGROUP_MKDIR},
-	[BH_PROG_CG_RMDIR] = {"bh_cg_rmdir", BH_ROLE_TRACE, BH_FEAT_CGROUP_MKDIR},
+	[BH_PROG_CG_RMDIR] = {"bh_cg_rmdir", BH_ROLE_TRACE, BH_FEAT_CGROUP_RELEASE},
 	[BH_PROG_SOCK_CREATE] = {"bh_sock_create", BH_ROLE_CGROUP, BH_FEAT_BTF},
 	[BH_PROG_SOCK_REL] = {"bh_sock_rel", BH_ROLE_CGROUP, BH_FEAT_BTF},
 	[BH_PROG_POSTBIND4] = {"bh_postbind4", BH_ROLE_CGROUP, BH_FEAT_BTF},
@@ -267,7 +267,7 @@ static int pin_fresh(struct bh_kern *k, struct bh_diags *d)
 
 static int open_all(struct bh_kern *k, const struct bh_kern_opts *opts, struct bh_diags *d)
 {
-	int r = bh_probe(k, d);
+	int r = bh_probe(k, opts->without, d);
 
 	if (r == 0)
 		r = bh_pin_check(k, opts->pin_dir, d);

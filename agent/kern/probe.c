@@ -31,8 +31,14 @@ static const struct feat_desc feats[BH_FEAT_MAX] = {
 		{.name = "cgroup_mkdir",
 		 .type = "btf_trace_cgroup_mkdir",
 		 .kind = BTF_KIND_TYPEDEF,
-		 .effect = "a new cgroup has no segment until the agent has walked the "
-			   "tree again; its sockets are denied that long"},
+		 .effect = "inotify tells of new cgroups: for a moment they have no segment, "
+			   "and their sockets are denied that long"},
+	[BH_FEAT_CGROUP_RELEASE] =
+		{.name = "cgroup_release",
+		 .type = "btf_trace_cgroup_release",
+		 .kind = BTF_KIND_TYPEDEF,
+		 .effect = "cgroups that are gone stay in the kernel's table until a detach; when "
+			   "it is full, new ones are denied"},
 	[BH_FEAT_SOCK_DESTROY] =
 		{.name = "sock_destroy",
 		 .type = "bpf_sock_destroy",
@@ -83,7 +89,12 @@ static int check_caps(struct bh_diags *d)
 	return r;
 }
 
-int bh_probe(struct bh_kern *k, struct bh_diags *d)
+static bool is_unwanted(int feat, __u32 without)
+{
+	return feat >= BH_FEAT_OPTIONAL && without >> (feat - BH_FEAT_OPTIONAL) & 1;
+}
+
+int bh_probe(struct bh_kern *k, __u32 without, struct bh_diags *d)
 {
 	struct btf *btf;
 	int r = check_caps(d);
@@ -95,6 +106,7 @@ int bh_probe(struct bh_kern *k, struct bh_diags *d)
 		const struct feat_desc *f = &feats[i];
 		bool works = btf && (!f->type || btf__find_by_name_kind(btf, f->type, f->kind) > 0);
 
+		works = works && !is_unwanted(i, without);
 		k->feature[i] = (struct bh_feature){f->name, works, f->effect};
 		if (!works && f->required && r == 0)
 			r = kern_error(d, -EOPNOTSUPP, f->required, "this kernel has no %s: %s",
@@ -108,4 +120,20 @@ size_t bh_kern_features(const struct bh_kern *k, const struct bh_feature **ret)
 {
 	*ret = k->feature;
 	return BH_FEAT_MAX;
+}
+
+bool bh_kern_has(const struct bh_kern *k, const char *name)
+{
+	for (int i = 0; i < BH_FEAT_MAX; i++)
+		if (!strcmp(k->feature[i].name, name))
+			return k->feature[i].works;
+	return false;
+}
+
+size_t bh_kern_optional(const char *ret[BH_OPTIONAL_MAX])
+{
+	_Static_assert(BH_FEAT_MAX - BH_FEAT_OPTIONAL <= BH_OPTIONAL_MAX, "room for all names");
+	for (int i = BH_FEAT_OPTIONAL; i < BH_FEAT_MAX; i++)
+		ret[i - BH_FEAT_OPTIONAL] = feats[i].name;
+	return BH_FEAT_MAX - BH_FEAT_OPTIONAL;
 }

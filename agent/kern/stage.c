@@ -3,10 +3,12 @@
  * stage.c - a commit (the protocol stands in kern.h): tables of a new generation behind the
  * idle side, then one store that makes it the live one. Called by apply, confirm, rollback.
  *
- * Waiting: writing a slot of an outer map returns after a grace period *since that write*,
- * the flip does not wait at all. A program run that chose its side before the flip may still
- * read that side, so a side is not written before a grace period since the last flip.
+ * Waiting: writing a slot of an outer map returns after a grace period *since that write*
+ * (maybe_wait_bpf_programs() of kernel/bpf/syscall.c), the flip does not wait at all. A program
+ * run that chose its side before the flip may still read that side, so a side is not written
+ * before a grace period since the last flip.
  */
+#include <pthread.h>
 #include <string.h>
 #include "kern_internal.h"
 
@@ -86,17 +88,48 @@ static int make_tables(struct bh_kern *k, const struct bh_compiled *c, __u64 gen
 	return 0;
 }
 
+struct placing {
+	pthread_t thread;
+	bool waits; /* @thread runs and is to be joined */
+	int outer, inner;
+	__u32 side;
+	int r;
+};
+
+static void *place_one(void *ctx)
+{
+	struct placing *p = ctx;
+
+	p->r = bpf_map_update_elem(p->outer, &p->side, &p->inner, BPF_ANY);
+	return NULL;
+}
+
+/*
+ * A thread for each: the kernel waits in each write, and nine grace periods that run side by
+ * side last as long as one (some 10 ms). Where there can be no thread it takes that much longer.
+ */
 static int place_tables(struct bh_kern *k, const int fd[BH_MAP_TABLES], __u32 side,
 			struct bh_diags *d)
 {
-	for (int i = 0; i < BH_MAP_TABLES; i++) {
-		int r = bpf_map_update_elem(bh_kern_map_fd(k, i), &side, &fd[i], BPF_ANY);
+	struct placing placing[BH_MAP_TABLES];
+	int r = 0;
 
-		if (r < 0)
-			return kern_error(d, r, NULL, "can't put table %s in place: %s",
-					  bh_map_names[i], strerror(-r));
+	for (int i = 0; i < BH_MAP_TABLES; i++) {
+		struct placing *p = &placing[i];
+
+		*p = (struct placing){.outer = bh_kern_map_fd(k, i), .inner = fd[i], .side = side};
+		p->waits = pthread_create(&p->thread, NULL, place_one, p) == 0;
+		if (!p->waits)
+			place_one(p);
 	}
-	return 0;
+	for (int i = 0; i < BH_MAP_TABLES; i++) {
+		if (placing[i].waits)
+			(void)pthread_join(placing[i].thread, NULL);
+		if (placing[i].r < 0 && r == 0)
+			r = kern_error(d, placing[i].r, NULL, "can't put table %s in place: %s",
+				       bh_map_names[i], strerror(-placing[i].r));
+	}
+	return r;
 }
 
 static int place_side(struct bh_kern *k, const struct bh_compiled *c, __u64 gen)

@@ -246,8 +246,8 @@ static void test_full_table(void **state)
 
 #define CHURN_DIRS     1000
 #define CHURN_ALIVE    100
-#define CHURN_S	       8.0
-#define CHURN_MAX_S    20.0
+#define CHURN_COMMITS  1000
+#define CHURN_MAX_S    90.0
 #define CHURN_SEG(gen) ((__u32)(1000 + (gen) % 10000))
 
 struct churn {
@@ -328,8 +328,8 @@ static void test_made_during_commits(void **state)
 	names_of_gen(gen);
 	rig_commit(c.k);
 	assert_int_equal(pthread_create(&thread, NULL, churn_make, &c), 0);
-	for (start = now_s();
-	     now_s() < start + CHURN_S || (c.made < CHURN_DIRS && now_s() < start + CHURN_MAX_S);) {
+	for (start = now_s(); (gen < CHURN_COMMITS || atomic_load(&c.made) < CHURN_DIRS) &&
+			      now_s() < start + CHURN_MAX_S;) {
 		names_of_gen(++gen);
 		rig_commit(c.k);
 		assert_int_equal(bh_kern_generation(c.k), gen);
@@ -340,7 +340,7 @@ static void test_made_during_commits(void **state)
 	       (unsigned long long)gen, c.unsure);
 	assert_int_equal(c.wrong, 0);
 	assert_true(c.made >= CHURN_DIRS);
-	assert_true(gen >= 10);
+	assert_true(gen >= CHURN_COMMITS);
 	assert_true(c.unsure < c.made / 10);
 	for (int i = 0; i < CHURN_ALIVE; i++) {
 		struct bh_cgroup cg;

@@ -230,6 +230,21 @@ size_t bh_kern_features(_unused_ const struct bh_kern *k, const struct bh_featur
 	return fake.n_feature;
 }
 
+int bh_kern_walk(_unused_ struct bh_kern *k, _unused_ struct bh_diags *d)
+{
+	return 0;
+}
+
+bool bh_kern_has(_unused_ const struct bh_kern *k, _unused_ const char *name)
+{
+	return true;
+}
+
+size_t bh_kern_optional(_unused_ const char *ret[BH_OPTIONAL_MAX])
+{
+	return 0;
+}
+
 size_t bh_kern_hooks(_unused_ struct bh_kern *k, struct bh_hook_state *ret, size_t max)
 {
 	size_t n = MIN(fake.n_hook, max);
