@@ -46,7 +46,7 @@ endif
 CLI_SRC   := $(filter-out tools/bulkhead/main.c,$(wildcard tools/bulkhead/*.c))
 TLIB_SRC  := $(wildcard selftests/lib/*.c)
 UNIT_SRC  := $(wildcard selftests/unit/*.c)
-ROOT_SRC  := $(wildcard selftests/datapath/*.c selftests/net/*.c selftests/bench/*.c)
+ROOT_SRC  := $(foreach dir,datapath model net fault bench,$(wildcard selftests/$(dir)/*.c))
 FUZZ_SRC  := $(wildcard selftests/fuzz/*.c)
 MAIN_SRC  := $(wildcard agent/main.c tools/bulkhead/main.c)
 ALL_SRC   := $(LIB_SRC) $(CLI_SRC) $(MAIN_SRC) $(TLIB_SRC) $(UNIT_SRC) $(ROOT_SRC) $(FUZZ_SRC)
@@ -103,6 +103,7 @@ tests: $(UNIT_BIN) $(ROOT_BIN) $(REPLAY)
 help:
 	@echo 'all      the agent, the command line and the man pages, in $(BUILD)/'
 	@echo 'check    build all of it with gcc and clang and run every test (root runs more of them)'
+	@echo 'check-X  one tier: unit datapath model net e2e promises fault systemd vm'
 	@echo 'demo     two hosts in network namespaces, real services, under a minute (root)'
 	@echo 'bench    what a packet, a rule and a connection cost here, as JSON in $(BUILD)/bench/ (root)'
 	@echo 'fuzz     each fuzz target for T=$(T) seconds'
@@ -167,8 +168,8 @@ $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard agent/kern/*.c)): | $(SKEL)
 $(patsubst %.c,$(BUILD)/san/%.o,$(wildcard agent/kern/*.c)): | $(SKEL)
 $(patsubst %.c,$(BUILD)/clang/%.ok,$(wildcard agent/kern/*.c)): | $(SKEL)
 $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(wildcard agent/kern/*.c)): | $(SKEL)
-$(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard selftests/datapath/*.c selftests/bench/*.c)): | $(SKEL)
-$(patsubst %.c,$(BUILD)/clang/%.ok,$(wildcard selftests/datapath/*.c selftests/bench/*.c)): | $(SKEL)
+$(patsubst %.c,$(BUILD)/obj/%.o,$(foreach dir,datapath model fault bench,$(wildcard selftests/$(dir)/*.c))): | $(SKEL)
+$(patsubst %.c,$(BUILD)/clang/%.ok,$(foreach dir,datapath model fault bench,$(wildcard selftests/$(dir)/*.c))): | $(SKEL)
 
 define archive
 $(BUILD)/$(1): $(patsubst %.c,$(BUILD)/$(2)/%.o,$(3)) $(BUILD)/.sources
@@ -228,6 +229,10 @@ syntax: $(ALL_SRC:%.c=$(BUILD)/clang/%.ok)
 
 check: all tests syntax
 	$(Q)BUILD=$(BUILD) selftests/run $(TESTS)
+
+# One tier alone: check-unit, check-datapath, check-model, check-net, check-fault, check-vm ...
+check-%: all tests
+	$(Q)BUILD=$(BUILD) TIERS=$* selftests/run $(TESTS)
 
 demo: all
 	$(Q)tools/deps.sh demo

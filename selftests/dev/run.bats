@@ -8,6 +8,7 @@ setup() {
 	mkdir -p selftests/unit selftests/net build/test/unit tools/check
 	cp "$TOP/selftests/run" selftests/
 	export BUILD=build
+	unset TIERS LIMIT_S
 }
 
 unit() { # name script: a "test program"
@@ -95,4 +96,14 @@ go() {
 	[ "$status" = 1 ]
 	[[ $output == *"left behind: $dir"* ]]
 	[ ! -e "$dir" ]
+}
+
+@test "a test may say that it takes longer, and a tier runs alone" {
+	unit slow 'sleep 2'
+	echo '/* LIMIT_S=20 */' > selftests/unit/slow.c
+	mkdir -p selftests/net
+	printf 'exit 1\n' > selftests/net/bad.sh
+	LIMIT_S=1 TIERS=unit go
+	[ "$status" = 0 ]
+	[ "$last" = "1 passed, 0 failed, 0 skipped" ]
 }
