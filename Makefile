@@ -94,7 +94,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -We
 
 # --- what to make ------------------------------------------------------------------------------
 
-.PHONY: all programs man tests syntax check demo bench fuzz install clean deps lint format help FORCE
+.PHONY: all programs man tests syntax check soak demo bench fuzz install clean deps lint format help FORCE
 all: programs man
 programs: $(PROGRAMS)
 man: $(MAN)
@@ -104,6 +104,7 @@ help:
 	@echo 'all      the agent, the command line and the man pages, in $(BUILD)/'
 	@echo 'check    build all of it with gcc and clang and run every test (root runs more of them)'
 	@echo 'check-X  one tier: unit datapath model net e2e promises fault systemd vm'
+	@echo 'soak     SOAK=$(SOAK) random cases against the reference model (root)'
 	@echo 'demo     two hosts in network namespaces, real services, under a minute (root)'
 	@echo 'bench    what a packet, a rule and a connection cost here, as JSON in $(BUILD)/bench/ (root)'
 	@echo 'fuzz     each fuzz target for T=$(T) seconds'
@@ -233,6 +234,12 @@ check: all tests syntax
 # One tier alone: check-unit, check-datapath, check-model, check-net, check-fault, check-vm ...
 check-%: all tests
 	$(Q)BUILD=$(BUILD) TIERS=$* selftests/run $(TESTS)
+
+# The model against the programs for as long as one likes: SOAK cases, SEED=n draws others.
+SOAK ?= 500000000
+soak: all tests
+	$(Q)BH_SEED=$${SEED:-$$(date +%s)} BH_CASES=$(SOAK) $(BUILD)/test/model/testrun
+	$(Q)BH_SEED=$${SEED:-$$(date +%s)} BH_CASES=$$(($(SOAK) / 250)) $(BUILD)/test/model/sockets
 
 demo: all
 	$(Q)tools/deps.sh demo

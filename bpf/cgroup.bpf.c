@@ -239,7 +239,8 @@ __inline int bh_call_udp(const struct bh_run *run, struct bh_conv *c)
 		c->talk.dir = BH_IN;
 		c->talk.port = c->local_port;
 		bh_policy_judge(run, &c->talk, &r);
-		if (!bh_ruling_is_deny(&r))
+		/* who asks here, also one that is only observed, has its answer */
+		if (r.pass)
 			return BH_OK;
 		c->talk.dir = BH_OUT;
 		c->talk.port = c->remote_port;
