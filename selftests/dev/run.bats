@@ -7,7 +7,7 @@ setup() {
 	cd "$BATS_TEST_TMPDIR" || exit 1
 	mkdir -p selftests/unit selftests/net build/test/unit tools/check
 	cp "$TOP/selftests/run" selftests/
-	export BUILD=build
+	export BUILD=build SELFTESTS_RUNNING=1
 	unset TIERS LIMIT_S
 }
 

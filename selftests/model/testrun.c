@@ -225,6 +225,8 @@ static void test_the_programs_say_what_the_model_says(void **state)
 	       sum.passed, kinds, sum.refused);
 	assert_int_equal(sum.differed, 0);
 	assert_true(sum.cases >= cases * WORKERS);
+	if (cases * WORKERS < CASES / 5)
+		return;
 	/* cases that all have one answer would show nothing */
 	assert_true(sum.passed > sum.cases / 5 && sum.passed < sum.cases * 4 / 5);
 	assert_true(kinds >= 35);
