@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include "pkt.h"
 #include "talk.h"
 #include "../../agent/kern/kern_internal.h"
 
@@ -183,6 +184,36 @@ static void test_nobody_can_tell_who_began(void **state)
 	}
 }
 
+/* A datagram over loopback from a port that nobody has: nobody to hold to a verdict. */
+static void test_nobody_sent_it(void **state)
+{
+	struct puppet *owner = net_puppet(&a, "db.service"), *stranger;
+	struct pkt p;
+	int fd;
+
+	(void)state;
+	net_apply(
+		&a,
+		"segments:\n  db: { match: { unit: db.service }, default: { ingress: allow } }\n");
+	fd = pup_serve(owner, SOCK_DGRAM, "127.0.0.1", PORT);
+	stranger = pup_start("elsewhere", a.ns);
+	pkt_start(&p);
+	pkt_ip4(&p, "127.0.0.1", "127.0.0.1");
+	pkt_udp(&p, 5555, PORT);
+	pkt_payload(&p, "boo", 3);
+	pkt_finish(&p);
+	net_mark(&a);
+	talk_inject(stranger, &p, "127.0.0.1");
+	(void)usleep(50000);
+	if (!net_count(&a, BH_R_NO_SOCKET)) {
+		net_print(&a);
+		fail_msg("not no_socket");
+	}
+	assert_null(pup_recv(owner, fd, &(int){0}));
+	pup_stop(owner);
+	pup_stop(stranger);
+}
+
 /* --- run -------------------------------------------------------------------------------------------------- */
 
 static int up(void **state)
@@ -215,6 +246,7 @@ int main(void)
 		cmocka_unit_test(test_a_segment_of_no_generation),
 		cmocka_unit_test(test_a_cgroup_that_nobody_noted),
 		cmocka_unit_test(test_nobody_can_tell_who_began),
+		cmocka_unit_test(test_nobody_sent_it),
 	};
 
 	return cmocka_run_group_tests(tests, up, down);
