@@ -177,6 +177,34 @@ static void test_a_reserved_port(void **state)
 	assert_int_equal(pup_close(db, mine), 0);
 }
 
+/*
+ * Nothing breaks that is only observed: a datagram that came in by observation is answered,
+ * though nothing allows its receiver to send there, and the sender's own ingress is closed.
+ */
+static void test_an_observed_receiver_answers(void **state)
+{
+	static const struct {
+		const char *server, *client;
+	} at[] = {{"127.0.0.1", "127.0.0.1"}, {"::1", "::1"}, {"10.77.0.1", "10.77.0.2"}};
+
+	(void)state;
+	net_apply(&a, "segments:\n"
+		      "  web: { match: { unit: web.service }, default: { egress: allow } }\n"
+		      "  db: { match: { unit: db.service }, mode: observe }\n");
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		int family = strchr(at[i].server, ':') ? AF_INET6 : AF_INET, err;
+		int server = pup_serve(db, SOCK_DGRAM, at[i].server, 7300);
+		int fd = pup_socket(web, family, SOCK_DGRAM, 0);
+
+		assert_int_equal(pup_bind(web, fd, at[i].client, 7301), 0);
+		assert_true(pup_sendto(web, fd, "ask", at[i].server, 7300) > 0);
+		assert_int_equal(pup_answer(db, server, "answer"), 0);
+		assert_non_null(pup_recv(web, fd, &err));
+		assert_int_equal(pup_close(web, fd), 0);
+		assert_int_equal(pup_close(db, server), 0);
+	}
+}
+
 /* --- run --------------------------------------------------------------------------------------------------------- */
 
 static int up(void **state)
@@ -203,6 +231,7 @@ int main(void)
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_no_port_is_stolen),
 		cmocka_unit_test(test_a_reserved_port),
+		cmocka_unit_test(test_an_observed_receiver_answers),
 	};
 
 	return cmocka_run_group_tests(tests, up, down);
