@@ -10,6 +10,9 @@
 /* Looked through for the last number: a line is names, paths and one text of an error. */
 #define TAIL_BYTES ((size_t)128 << 10)
 
+/* A larger number was not written here: every reader of JSON counts to this (RFC 8259, 6). */
+#define SEQ_MAX (1LL << 53)
+
 struct bh_audit {
 	int fd;
 	const struct bh_clock *clock;
@@ -47,17 +50,25 @@ static char *seal(const struct bh_audit *a, const json_t *what)
 	return whole;
 }
 
-/* The last whole line that has a number. */
-static unsigned long long last_seq(char *tail)
+/*
+ * The last whole line that has a number. By lengths and not as a string: a power loss may leave
+ * zeros in a file, and the lines behind them count.
+ */
+static unsigned long long last_seq(const char *tail, size_t bytes)
 {
+	const char *end = tail + bytes, *newline;
 	unsigned long long seq = 0;
-	char *save = NULL;
 
-	for (char *s = strtok_r(tail, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
-		json_auto_t *line = json_loads(s, JSON_REJECT_DUPLICATES, NULL);
-		json_int_t n = json_integer_value(json_object_get(line, "seq"));
+	for (const char *s = tail; s < end; s = newline + 1) {
+		json_auto_t *line = NULL;
+		json_int_t n;
 
-		if (n > 0)
+		newline = memchr(s, '\n', (size_t)(end - s));
+		if (!newline)
+			newline = end;
+		line = json_loadb(s, (size_t)(newline - s), JSON_REJECT_DUPLICATES, NULL);
+		n = json_integer_value(json_object_get(line, "seq"));
+		if (n > 0 && n <= SEQ_MAX)
 			seq = (unsigned long long)n;
 	}
 	return seq;
@@ -66,7 +77,7 @@ static unsigned long long last_seq(char *tail)
 /* Return: 0 or -errno. */
 static int read_tail(struct bh_audit *a)
 {
-	_cleanup_free_ char *tail = malloc(TAIL_BYTES + 1);
+	_cleanup_free_ char *tail = malloc(TAIL_BYTES);
 	struct stat st;
 	ssize_t n;
 	off_t from;
@@ -81,7 +92,6 @@ static int read_tail(struct bh_audit *a)
 	n = pread(a->fd, tail, TAIL_BYTES, from);
 	if (n < 0)
 		return -errno;
-	tail[n] = '\0';
 	/* a power loss in the middle of a line */
 	if (n && tail[n - 1] != '\n') {
 		int r = bh_write_all(a->fd, "\n", 1);
@@ -89,7 +99,7 @@ static int read_tail(struct bh_audit *a)
 		if (r < 0)
 			return r;
 	}
-	a->seq = last_seq(tail);
+	a->seq = last_seq(tail, (size_t)n);
 	return 0;
 }
 

@@ -93,7 +93,7 @@ int bh_seal_open(const char *path, const struct bh_seal *seal, const char *text,
 		return damaged(d, path, "this is no such file of the agent, or it is damaged");
 	text += head;
 	bytes -= (size_t)head;
-	if (bytes != body + 1 || text[body] != '\n')
+	if (!bytes || body != bytes - 1 || text[body] != '\n')
 		return damaged(d, path, "it is cut short or has something behind its end");
 	bh_sha256_text(text, body, have);
 	if (strcmp(want, have) != 0)

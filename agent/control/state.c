@@ -194,7 +194,8 @@ static int state_of(const json_t *body, struct bh_state *s)
 	int r;
 
 	if (!json_is_string(numbers) || !json_is_string(basis) || !json_is_integer(at) ||
-	    !json_is_boolean(cap) || !json_is_boolean(detached))
+	    !json_is_boolean(cap) || !json_is_boolean(detached) ||
+	    json_string_length(basis) >= sizeof(s->basis))
 		return -EBADMSG;
 	snprintf(s->basis, sizeof(s->basis), "%s", json_string_value(basis));
 	s->at_ms = json_integer_value(at);

@@ -5,22 +5,11 @@
  */
 #include <errno.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include "must.h"
 #include "../../agent/policy/model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "does not hold: %s\n", what);
-	abort();
-}
-
-#define MUST(x) must(x, #x)
 
 static void check_cidrs(const struct bh_cidr *c, size_t n)
 {
