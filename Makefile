@@ -98,7 +98,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -We
 all: programs man
 programs: $(PROGRAMS)
 man: $(MAN)
-tests: $(UNIT_BIN) $(ROOT_BIN) $(REPLAY)
+tests: $(UNIT_BIN) $(ROOT_BIN) $(REPLAY) $(FUZZERS)
 
 help:
 	@echo 'all      the agent, the command line and the man pages, in $(BUILD)/'
@@ -252,11 +252,7 @@ bench: all $(filter $(BUILD)/test/bench/%,$(ROOT_BIN))
 
 # Finds are kept in the build directory, apart from the seeds that the tree keeps.
 fuzz: $(FUZZERS)
-	$(Q)set -e; for f in $(FUZZERS); do n=$$(basename $$f); mkdir -p $(BUILD)/fuzz/found/$$n; \
-		echo "  FUZZ     $$n ($(T) s)"; \
-		$$f -max_total_time=$(T) -artifact_prefix=$(BUILD)/fuzz/found/ -print_final_stats=1 \
-		    $$(test -f selftests/fuzz/bh.dict && echo -dict=selftests/fuzz/bh.dict) \
-		    $(BUILD)/fuzz/found/$$n $$(ls -d selftests/fuzz/corpus/$$n 2>/dev/null); done
+	$(Q)BUILD=$(BUILD) T=$(T) KEEP=1 selftests/fuzz/run.sh
 
 lint: $(SKEL)
 	$(Q)clang-tidy --quiet $(LIB_SRC) $(CLI_SRC) $(MAIN_SRC) -- $(BASE_CFLAGS)
