@@ -154,6 +154,12 @@ static void udp_length_7(struct pkt *p, bool v6)
 	p->data[p->l4 + 5] = 7;
 }
 
+static void udp_length_zero(struct pkt *p, bool v6)
+{
+	(void)v6;
+	memset(p->data + p->l4 + 4, 0, 2);
+}
+
 static void udp_length_long(struct pkt *p, bool v6)
 {
 	(void)v6;
@@ -175,6 +181,8 @@ static void udp_length_long(struct pkt *p, bool v6)
 #define STRANGER       FROM("203.0.113.1", "2a00::1")
 #define BASTION	       FROM("198.51.100.5", NULL)
 #define OPTIONS(bytes) .options = bytes, .n_options = sizeof(bytes) - 1
+#define IP4_OPTIONS(s) .ip_options = s, .n_ip_options = sizeof(s) - 1
+#define NOBODY	       FROM("0.0.0.0", "::")
 
 const struct packet_row packet_rows[] = {
 	/* not IP */
@@ -252,6 +260,10 @@ const struct packet_row packet_rows[] = {
 	{"SYN with a kind and no length", SYN(5432), OPTIONS("\1\1\1\2"), BOTH(MALFORMED_TCP)},
 	{"SYN with garbage behind the end of options", SYN(5432), OPTIONS("\0\2\0\0"),
 	 BOTH(TO_SOCKET)},
+	{"SYN whose second option has length 0", SYN(5432), OPTIONS("\2\4\5\xb4\3\0\1\1"),
+	 BOTH(MALFORMED_TCP)},
+	{"data with an option of length 0", TCP(5432, PKT_ACK), OPTIONS("\2\0\5\xb4"),
+	 BOTH(ESTABLISHED)},
 
 	/* UDP */
 	{"UDP to one that only receives, allowed", UDP(40000, 53), BOTH(TO_SOCKET)},
@@ -265,6 +277,7 @@ const struct packet_row packet_rows[] = {
 	{"UDP from port 0", UDP(0, 53), BOTH(TO_SOCKET)},
 	{"UDP to port 0", UDP(40000, 0), BOTH(PORT_ZERO)},
 	{"UDP length below its header", UDP(40000, 53), .after = udp_length_7, BOTH(MALFORMED_UDP)},
+	{"UDP length 0", UDP(40000, 53), .after = udp_length_zero, BOTH(MALFORMED_UDP)},
 	{"UDP length beyond the packet", UDP(40000, 53), .after = udp_length_long,
 	 BOTH(MALFORMED_UDP)},
 	{"UDP-Lite where nobody is", .what = PACKET_LITE, .a = 40000, .b = 53, BOTH(NO_LISTENER)},
@@ -272,9 +285,11 @@ const struct packet_row packet_rows[] = {
 	 .after = udp_length_long, BOTH(MALFORMED_UDP)},
 	{"UDP-Lite coverage below its header", .what = PACKET_LITE, .a = 40000, .b = 53,
 	 .after = udp_length_7, BOTH(MALFORMED_UDP)},
+	{"UDP-Lite coverage 0: all of it", .what = PACKET_LITE, .a = 40000, .b = 53,
+	 .after = udp_length_zero, BOTH(NO_LISTENER)},
 	{"a DHCP answer", UDP(67, 68), STRANGER, .v4 = BH_R_DHCP},
 	{"a DHCPv6 answer", UDP(547, 546), FROM(NULL, "fe80::1"), .v6 = BH_R_DHCP},
-	{"a DHCP question", UDP(68, 67), FROM("0.0.0.0", NULL), TO("255.255.255.255", NULL),
+	{"a DHCP question", UDP(68, 67), NOBODY, TO("255.255.255.255", NULL),
 	 .v4 = BH_R_NO_LISTENER},
 	{"UDP to a group", UDP(5353, 5353), TO("224.0.0.251", "ff02::fb"), BOTH(NO_LISTENER)},
 
@@ -311,6 +326,14 @@ const struct packet_row packet_rows[] = {
 	 .middle = hop_by_hop, .v6 = BH_R_MLD},
 	{"an unknown ICMP type", ICMP(99, 250), BOTH(DEFAULT_DENY)},
 
+	{"router solicitation from another link", ICMP(0, 133), .v6 = BH_R_ICMP6_HOPS},
+	{"neighbour advertisement from another link", ICMP(0, 136), .v6 = BH_R_ICMP6_HOPS},
+	{"router renumbering, of another link", ICMP(0, 138), .v6 = BH_R_DEFAULT_DENY},
+	{"ICMP of the other family", .what = PACKET_PROTO, .a = IPPROTO_ICMPV6,
+	 .v4 = BH_R_MALFORMED_ICMP},
+	{"ICMP of the other family", .what = PACKET_PROTO, .a = IPPROTO_ICMP,
+	 .v6 = BH_R_MALFORMED_ICMP},
+
 	/* other protocols */
 	{"GRE, by a rule", PROTO(47), BOTH(ALLOW)},
 	{"GRE of a stranger", PROTO(47), STRANGER, BOTH(PROTOCOL)},
@@ -329,6 +352,24 @@ const struct packet_row packet_rows[] = {
 	{"an atomic fragment", SYN(5432), .middle = fragment_atomic, .v6 = BH_R_FRAGMENT},
 	{"a fragment of UDP", UDP(40000, 53), .middle = fragment_first, BOTH(FRAGMENT)},
 
+	/* IPv4 options */
+	{"no operation", SYN(5432), IP4_OPTIONS("\1\1\1\1"), .v4 = BH_R_TO_SOCKET},
+	{"no operation, denied", SYN(5431), IP4_OPTIONS("\1\1\1\1"), .v4 = BH_R_DEFAULT_DENY},
+	{"router alert, denied", SYN(5431), IP4_OPTIONS("\x94\4\0\0"), .v4 = BH_R_DEFAULT_DENY},
+	{"40 bytes of a timestamp, denied", SYN(5431),
+	 IP4_OPTIONS("\x44\x28\5\0"
+		     "012345678901234567890123456789012345"),
+	 .v4 = BH_R_DEFAULT_DENY},
+	{"a loose source route", SYN(5432), IP4_OPTIONS("\x83\7\4\x0a\0\0\1\0"),
+	 .v4 = BH_R_IP_OPTIONS},
+	{"a strict source route", SYN(5432), IP4_OPTIONS("\x89\7\4\x0a\0\0\1\0"),
+	 .v4 = BH_R_IP_OPTIONS},
+	{"a source route behind no operation", SYN(5432), IP4_OPTIONS("\1\x83\7\4\x0a\0\0\1"),
+	 .v4 = BH_R_IP_OPTIONS},
+	{"an IPv4 option of length 0", SYN(5432), IP4_OPTIONS("\x94\0\0\0"), .v4 = BH_R_IP_OPTIONS},
+	{"an IPv4 option beyond the header", SYN(5432), IP4_OPTIONS("\x94\5\0\0"),
+	 .v4 = BH_R_IP_OPTIONS},
+
 	/* extension headers */
 	{"hop-by-hop options", SYN(5432), .middle = hop_by_hop, .v6 = BH_R_TO_SOCKET},
 	{"hop-by-hop options, denied", SYN(5431), .middle = hop_by_hop, .v6 = BH_R_DEFAULT_DENY},
@@ -339,6 +380,9 @@ const struct packet_row packet_rows[] = {
 	{"a routing header", SYN(5432), .middle = routing, .v6 = BH_R_EXT_HEADER},
 	{"eight headers", SYN(5432), .middle = many_headers, .v6 = BH_R_EXT_HEADER},
 	{"mobility", PROTO(135), .v6 = BH_R_EXT_HEADER},
+	{"host identity", PROTO(139), .v6 = BH_R_EXT_HEADER},
+	{"shim6", PROTO(140), .v6 = BH_R_EXT_HEADER},
+	{"mobility is nothing in IPv4", PROTO(135), .v4 = BH_R_PROTOCOL},
 	{"no next header", PROTO(59), .v6 = BH_R_PROTOCOL},
 
 	/* IP that does not hold together */
@@ -363,7 +407,27 @@ const struct packet_row packet_rows[] = {
 	 BOTH(LAND)},
 	{"from this host's own address", SYN(5432), FROM("10.77.0.1", "fd77::1"),
 	 TO("10.77.0.5", "fd77::5"), BOTH(LAND)},
-	{"from nobody", SYN(5432), FROM("0.0.0.0", "::"), BOTH(LAND)},
+	{"to the broadcast address of this network", UDP(67, 67), TO("255.255.255.255", NULL),
+	 .v4 = BH_R_NO_LISTENER},
+	{"from nobody", SYN(5432), NOBODY, BOTH(LAND)},
+	{"from nobody: a ping", ICMP(8, 128), NOBODY, BOTH(LAND)},
+	{"from nobody: UDP", UDP(40000, 53), NOBODY, BOTH(LAND)},
+	{"from nobody: a DHCP question from another port", UDP(67, 67), NOBODY, BOTH(LAND)},
+	{"from nobody: a DHCP question to another port", UDP(68, 68), NOBODY, BOTH(LAND)},
+	{"from nobody: UDP-Lite", .what = PACKET_LITE, .a = 68, .b = 67, NOBODY, BOTH(LAND)},
+	{"from nobody: IGMP", PROTO(2), NOBODY, TO("224.0.0.22", NULL), .v4 = BH_R_IGMP},
+	{"from nobody: OSPF", PROTO(89), NOBODY, BOTH(LAND)},
+	{"from nobody: a listener report", ICMP(0, 131), NOBODY, .v6 = BH_R_MLD},
+	{"from nobody: a listener's done", ICMP(0, 132), NOBODY, .v6 = BH_R_MLD},
+	{"from nobody: a listener report, version 2", ICMP(0, 143), NOBODY, .v6 = BH_R_MLD},
+	{"from nobody: a listener query", ICMP(0, 130), NOBODY, .v6 = BH_R_LAND},
+	{"from nobody: router solicitation", ICMP(0, 133), NOBODY, .middle = hops_255,
+	 .v6 = BH_R_ND},
+	{"from nobody: router advertisement", ICMP(0, 134), NOBODY, .middle = hops_255,
+	 .v6 = BH_R_LAND},
+	{"from an address that is loopback's in its second half", SYN(5432),
+	 FROM(NULL, "2001:db8::1"), .v6 = BH_R_TO_SOCKET},
+	{"from 126 and 128", SYN(5432), FROM("126.0.0.1", NULL), .v4 = BH_R_DEFAULT_DENY},
 	{"from an IPv4-mapped address", SYN(5432), FROM(NULL, "::ffff:192.0.2.1"),
 	 .v6 = BH_R_MAPPED_ON_WIRE},
 	{"to an IPv4-mapped address", SYN(5432), TO(NULL, "::ffff:10.77.0.1"),
@@ -417,7 +481,7 @@ void packet_build(const struct packet_row *row, bool v6, struct pkt *ret)
 	if (v6)
 		pkt_ip6(ret, src, dst);
 	else
-		pkt_ip4(ret, src, dst);
+		pkt_ip4_options(ret, src, dst, row->ip_options, row->n_ip_options);
 	if (row->middle)
 		row->middle(ret, v6);
 	transport(row, v6, ret);

@@ -18,6 +18,7 @@ enum packet_what { PACKET_TCP, PACKET_UDP, PACKET_LITE, PACKET_ICMP, PACKET_PROT
  * @a, @b:       source and destination port, or the protocol's number, or the EtherType
  * @flags:       of TCP
  * @icmp:        type << 8 | code by family
+ * @options:     of TCP; @ip_options: of IPv4
  * @before:      called before the IP header, @middle behind it, @after on the finished frame
  * @v4, @v6:     the reason; 0 = there is no such frame in this family
  */
@@ -26,8 +27,8 @@ struct packet_row {
 	enum packet_what what;
 	const char *src[2], *dst[2];
 	int a, b, flags, icmp[2];
-	const char *options;
-	size_t n_options;
+	const char *options, *ip_options;
+	size_t n_options, n_ip_options;
 	void (*before)(struct pkt *p);
 	void (*middle)(struct pkt *p, bool v6);
 	void (*after)(struct pkt *p, bool v6);

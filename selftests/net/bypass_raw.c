@@ -29,7 +29,7 @@ static const char map[] =
 	"  db: { match: [ { unit: db.service }, { cidr: [10.77.0.11/32, fd77::11/128] } ] }\n"
 	"allow:\n"
 	"  - { id: ospf, from: router, to: db, port: proto/89 }\n"
-	"  - { id: ping, from: pinger, to: db, port: icmp }\n";
+	"  - { id: ping, from: [pinger, radvd], to: db, port: icmp }\n";
 
 static struct net_host a, b;
 static struct puppet *router, *thief, *pinger, *radvd, *outside;
@@ -109,6 +109,45 @@ static void test_who_may_ping_is_no_router(void **state)
 	net_apply(&a, map);
 }
 
+/* --- which messages have an identifier ------------------------------------------------------------------ */
+
+/* One conversation for each identifier, or one for all. Sends 1, 1, 2: how many are told of? */
+static size_t conversations(bool v6, __u8 type)
+{
+	int fd = pup_socket(radvd, v6 ? AF_INET6 : AF_INET, SOCK_RAW,
+			    v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+	size_t n;
+
+	assert_true(fd >= 0);
+	net_mark(&a);
+	for (int i = 0; i < 3; i++) {
+		__u8 message[8] = {type, [5] = (__u8)(1 + i / 2)};
+
+		assert_int_equal(pup_write(radvd, fd, message, sizeof(message), v6 ? DB6 : DB, 0),
+				 sizeof(message));
+	}
+	(void)net_event(&a, BH_EVENT_BEGIN, &n);
+	assert_int_equal(pup_close(radvd, fd), 0);
+	return n;
+}
+
+/* Echo, timestamp and extended echo, their questions and their answers (RFC 792, 4443, 8335). */
+static void test_messages_with_an_identifier(void **state)
+{
+	static const __u8 with4[] = {0, 8, 13, 14, 42, 43}, without4[] = {9, 10, 15, 16, 17, 18};
+	static const __u8 with6[] = {128, 129, 160, 161}, without6[] = {139, 140, 144, 155, 162};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(with4); i++)
+		assert_int_equal(conversations(false, with4[i]), 2);
+	for (size_t i = 0; i < ARRAY_SIZE(without4); i++)
+		assert_int_equal(conversations(false, without4[i]), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(with6); i++)
+		assert_int_equal(conversations(true, with6[i]), 2);
+	for (size_t i = 0; i < ARRAY_SIZE(without6); i++)
+		assert_int_equal(conversations(true, without6[i]), 1);
+}
+
 /* --- what ends in the kernel ---------------------------------------------------------------------------- */
 
 static void seed(struct net_host *h)
@@ -180,7 +219,7 @@ static int guard_nic(struct net_host *h, const char *dev, enum bh_nic_mode mode)
 /* tun, ppp, wireguard: frames begin with the IP header. 8.0 looks like an EtherType. */
 static void test_a_device_without_ethernet_is_judged(void **state)
 {
-	static const char *const source[] = {"192.0.2.1", "8.0.69.1"};
+	static const char *const source[] = {"192.0.2.1", "8.0.69.1", "2001:db8::1"};
 	int fd = tun_open(&b);
 	struct pkt p;
 
@@ -189,11 +228,15 @@ static void test_a_device_without_ethernet_is_judged(void **state)
 		skip();
 	assert_int_equal(ns_cmd(b.ns, "ip", "link", "set", "tun0", "up"), 0);
 	assert_int_equal(ns_addr(b.ns, "tun0", "10.99.0.1/24"), 0);
+	assert_int_equal(ns_addr(b.ns, "tun0", "fd99::1/64"), 0);
 	assert_int_equal(guard_nic(&b, "tun0", BH_NIC_AUTO), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(source); i++) {
 		pkt_start(&p);
-		pkt_ip4(&p, source[i], "10.99.0.1");
-		pkt_icmp(&p, 8, 0, 1);
+		if (strchr(source[i], ':'))
+			pkt_ip6(&p, source[i], "fd99::1");
+		else
+			pkt_ip4(&p, source[i], "10.99.0.1");
+		pkt_icmp(&p, strchr(source[i], ':') ? 128 : 8, 0, 1);
 		pkt_finish(&p);
 		net_mark(&b);
 		assert_int_equal(write(fd, p.data + p.l3, p.len - p.l3), p.len - p.l3);
@@ -241,6 +284,7 @@ int main(void)
 		cmocka_unit_test_setup(test_an_old_raw_socket_is_its_workloads, each_test),
 		cmocka_unit_test_setup(test_an_old_raw_socket_receives_by_its_rules, each_test),
 		cmocka_unit_test_setup(test_who_may_ping_is_no_router, each_test),
+		cmocka_unit_test_setup(test_messages_with_an_identifier, each_test),
 		cmocka_unit_test_setup(test_a_tunnel_is_judged_where_the_host_forwards, each_test),
 		cmocka_unit_test_setup(test_a_device_without_ethernet_is_judged, each_test),
 	};
