@@ -208,6 +208,53 @@ static void test_who_began(void **state)
 	}
 }
 
+/* --- deadlines of both halves -------------------------------------------------------------------------------- */
+
+#define SOON ", until: \"2100-01-01T00:00:00Z\""
+#define LATE ", until: \"2101-01-01T00:00:00Z\""
+
+/* @ours decides at the receiver, @theirs at the sender: a wildcard here comes before one there. */
+static __u64 deadline_of(const char *ours, const char *theirs)
+{
+	_cleanup_free_ char *map = NULL;
+	struct puppet *here = net_puppet(&a, "db.service");
+	int at = pup_serve(here, SOCK_STREAM, "127.0.0.1", PORT);
+	struct bh_session s;
+	struct talk t;
+
+	assert_true(asprintf(&map,
+			     "segments:\n"
+			     "  web: { match: { unit: web.service } }\n"
+			     "  db: { match: { unit: db.service } }\n"
+			     "allow:\n"
+			     "  - { id: ours, from: web, to: any, port: tcp/7000%s }\n"
+			     "  - { id: theirs, from: any, to: db, port: tcp/7000%s }\n",
+			     ours, theirs) > 0);
+	net_apply(&a, map);
+	t = talk_open(web, NULL, here, at, "127.0.0.1", PORT);
+	look("bh_session", t.client_fd, &s);
+	assert_int_equal(s.gen, bh_kern_generation(a.k));
+	assert_int_equal(s.reason, BH_R_ALLOW);
+	talk_close(&t);
+	pup_stop(here);
+	return s.deadline_ns;
+}
+
+/* A verdict about both ends ends when the first of its rules does. */
+static void test_the_earliest_deadline_counts(void **state)
+{
+	__u64 soon = deadline_of(SOON, SOON), late = deadline_of(LATE, LATE);
+
+	(void)state;
+	assert_true(soon && soon < late);
+	assert_true(deadline_of("", "") == 0);
+	assert_true(deadline_of(SOON, "") == soon);
+	assert_true(deadline_of("", SOON) == soon);
+	assert_true(deadline_of(SOON, LATE) == soon);
+	assert_true(deadline_of(LATE, SOON) == soon);
+	both(MAP(""));
+}
+
 /* --- UDP ---------------------------------------------------------------------------------------------------- */
 
 enum slot_turn {
@@ -368,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_a_verdict_is_for_one_peer_and_time),
 		cmocka_unit_test(test_a_claimed_verdict_is_left_alone),
 		cmocka_unit_test(test_who_began),
+		cmocka_unit_test(test_the_earliest_deadline_counts),
 		cmocka_unit_test(test_a_udp_peer_is_one_address_and_port),
 		cmocka_unit_test(test_which_peer_is_forgotten),
 		cmocka_unit_test(test_a_udp_peer_under_a_rule_that_ends),

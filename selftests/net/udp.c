@@ -430,6 +430,37 @@ static void test_dhcp_is_for_those_that_may(void **state)
 	pup_stop(server);
 }
 
+/* The exception is for two ports, one at each end, of each family. */
+static void test_dhcp_is_no_other_port(void **state)
+{
+	static const struct {
+		const char *to;
+		int from, port, want;
+	} row[] = {
+		{DB, 68, 67, 1},
+		{DB, 68, 68, -EPERM},
+		{DB, 67, 67, -EPERM},
+		{DB, 0, 67, -EPERM},
+		{DB, 68, 547, -EPERM},
+		{"fd77::11", 546, 547, 1},
+		{"fd77::11", 546, 546, -EPERM},
+		{"fd77::11", 0, 547, -EPERM},
+		{"fd77::11", 68, 547, -EPERM},
+		{"fd77::11", 546, 67, -EPERM},
+	};
+	struct puppet *client = net_puppet(&a, "dhclient.service");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
+		bool v6 = strchr(row[i].to, ':');
+		int fd = pup_serve(client, SOCK_DGRAM, v6 ? "::" : "0.0.0.0", row[i].from);
+
+		assert_int_equal(pup_sendto(client, fd, "x", row[i].to, row[i].port), row[i].want);
+		assert_int_equal(pup_close(client, fd), 0);
+	}
+	pup_stop(client);
+}
+
 /* --- UDP-Lite ------------------------------------------------------------------------------------------ */
 
 static void test_udp_lite(void **state)
@@ -459,6 +490,37 @@ static void test_udp_lite(void **state)
 	net_told(&b, BH_EVENT_DENY, BH_R_DEFAULT_DENY);
 	assert_int_equal(pup_close(stranger, fd), 0);
 	assert_int_equal(pup_close(db, server), 0);
+}
+
+/* No socket can be looked up for it: the table of listeners says who is there, by bind(). */
+static void test_udp_lite_on_one_host(void **state)
+{
+	static const char *const addr[] = {"127.0.0.1", "::1", "10.77.0.4"};
+	struct puppet *db = place[2].server, *other = net_puppet(&a, "other.service");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(addr) * 2; i++) {
+		const char *at = addr[i / 2];
+		struct puppet *owner = i % 2 ? other : db;
+		int family = strchr(at, ':') ? AF_INET6 : AF_INET;
+		int fd = pup_socket(web, family, SOCK_DGRAM, IPPROTO_UDPLITE);
+		int server = pup_socket(owner, family, SOCK_DGRAM, IPPROTO_UDPLITE);
+
+		if (fd == -EPROTONOSUPPORT)
+			skip();
+		assert_int_equal(pup_bind(web, fd, at, 0), 0);
+		/* nobody there yet: no segment that a rule names */
+		assert_int_equal(pup_sendto(web, fd, "ask", at, PORT), -EPERM);
+		assert_int_equal(pup_bind(owner, server, at, PORT), 0);
+		assert_int_equal(pup_sendto(web, fd, "ask", at, PORT), owner == db ? 3 : -EPERM);
+		if (owner == db) {
+			assert_int_equal(pup_answer(db, server, "answer"), 0);
+			assert_int_equal(talk_ends(web, fd, PUP_PATIENCE_MS), 6);
+		}
+		assert_int_equal(pup_close(owner, server), 0);
+		assert_int_equal(pup_close(web, fd), 0);
+	}
+	pup_stop(other);
 }
 
 /* --- the group ----------------------------------------------------------------------------------------- */
@@ -510,7 +572,9 @@ int main(void)
 		TEST(test_a_query_to_a_group_is_answered),
 		TEST(test_a_group_that_may_not_be_asked),
 		TEST(test_dhcp_is_for_those_that_may),
+		TEST(test_dhcp_is_no_other_port),
 		TEST(test_udp_lite),
+		TEST(test_udp_lite_on_one_host),
 	};
 
 	return cmocka_run_group_tests_name("UDP", tests, up, down);
