@@ -180,7 +180,7 @@ __global int bh_nic_in(const struct bh_run *run, const struct bh_pkt *pkt, int r
 	/* what is not certainly denied is told of where its socket is */
 	if (!final && r.pass)
 		return bh_verdict_named(run, &c, BH_R_TO_SOCKET);
-	return bh_verdict(run, &c, &r, BH_TELL_WOULD);
+	return bh_verdict(run, &c, &r, bh_tell_of(&r, BH_TELL_WOULD));
 }
 
 #endif

@@ -50,7 +50,7 @@ struct bh_talk {
  * @reason:      enum bh_reason
  * @pass:        with the mode: an observed direction passes
  * @observe:     the mode that was applied is observe
- * @report:      the rule is on probation: each use is reported
+ * @report:      an allow on probation: each use is reported
  * @peer_denies: the peer's half passes only because it is observed
  */
 struct bh_ruling {
@@ -341,10 +341,6 @@ __global int bh_policy_half(const struct bh_run *run, const struct bh_talk *t, i
 		r->reason = BH_R_NO_TABLE;
 	else
 		bh_policy_search(&h, seg);
-	if (r->reason != BH_R_ALLOW)
-		r->report = 0;
-	if (r->reason != BH_R_ALLOW && r->reason != BH_R_RULE_DENY)
-		r->deadline_ns = 0;
 	r->pass = !bh_ruling_is_deny(r) || r->observe;
 	return 0;
 }

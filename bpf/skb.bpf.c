@@ -361,7 +361,7 @@ __subprog int bh_udp_receive(struct __sk_buff *skb, const struct bh_run *run,
 	if (bh_port_is_reserved(run, c->talk.me.seg, c->local_port, c->talk.proto))
 		return bh_verdict_named(run, c, BH_R_LISTEN_NOT_ALLOWED);
 	if (bh_udp_allows(run, c, BH_IN, &r))
-		return bh_verdict(run, c, &r, BH_TELL_DENY);
+		return bh_verdict(run, c, &r, bh_tell_of(&r, BH_TELL_DENY));
 	if (u && u->group_port == c->remote_port && u->group_ns &&
 	    bpf_ktime_get_boot_ns() - u->group_ns < BH_UDP_GROUP_NS) {
 		if (bh_udp_allows(run, c, BH_OUT, &r)) {
@@ -470,7 +470,7 @@ __subprog int bh_other_judge(struct __sk_buff *skb, const struct bh_run *run, st
 		bh_udp_remember(u, c, run->gen, &r);
 	else if (out && r.pass)
 		slot->sent_ns = bpf_ktime_get_boot_ns();
-	return bh_verdict(run, c, &r, out && !slot ? BH_TELL_BEGIN : BH_TELL_WOULD);
+	return bh_verdict(run, c, &r, out && !slot ? BH_TELL_BEGIN : bh_tell_of(&r, BH_TELL_WOULD));
 }
 
 /* For a socket that asked, and still may. */

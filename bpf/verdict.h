@@ -15,6 +15,12 @@ enum bh_tell {
 	BH_TELL_BEGIN, /* and that a session begins */
 };
 
+/* How much is told of what lets others in: of a rule on probation, each use. */
+__inline int bh_tell_of(const struct bh_ruling *r, int otherwise)
+{
+	return r->report ? BH_TELL_BEGIN : otherwise;
+}
+
 __inline void bh_count_add(struct bh_count *n, __u32 packets, __u32 bytes)
 {
 	if (!n)

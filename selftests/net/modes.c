@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PORT 7000
 
@@ -114,6 +115,56 @@ static void test_modes(void **state)
 	}
 	assert_int_equal(bh_kern_set_ctl(a.k, 0, BH_CTL_OBSERVE), 0);
 	assert_int_equal(bad, 0);
+}
+
+/* --- a rule on probation ------------------------------------------------------------------------------------ */
+
+/* One datagram and one ping from the other host: what is told of them? */
+static void asked(const char *mode, size_t want)
+{
+	static const __u8 echo[8] = {8};
+	_cleanup_free_ char *body = NULL;
+	struct puppet *peer = pup_start("elsewhere", b.ns);
+	int server = pup_serve(db, SOCK_DGRAM, "10.77.0.1", PORT);
+	int ping = pup_socket(peer, AF_INET, SOCK_RAW, IPPROTO_ICMP);
+	int fd = pup_socket(peer, AF_INET, SOCK_DGRAM, 0), r;
+	size_t n;
+
+	assert_true(
+		asprintf(
+			&body,
+			"segments:\n"
+			"  db: { match: { unit: db.service } }\n"
+			"  lan: { match: { cidr: [10.77.0.8/29] } }\n"
+			"allow:\n"
+			"  - { id: ask, from: lan, to: db, port: udp/7000, mode: %s }\n"
+			"  - { id: ping, from: lan, to: host, port: icmp/echo-request, mode: %s }\n",
+			mode, mode) > 0);
+	net_apply(&a, body);
+	for (int i = 0; i < 2; i++) {
+		net_mark(&a);
+		assert_int_equal(pup_sendto(peer, fd, "ask", "10.77.0.1", PORT), 3);
+		assert_non_null(pup_recv(db, server, &r));
+		(void)net_event(&a, BH_EVENT_BEGIN, &n);
+		assert_int_equal(n, want);
+	}
+	net_mark(&a);
+	assert_int_equal(pup_write(peer, ping, echo, sizeof(echo), "10.77.0.1", 0), 8);
+	for (int i = 0; i < 100 && !net_count(&a, BH_R_ALLOW); i++)
+		(void)usleep(5000);
+	assert_int_equal(net_count(&a, BH_R_ALLOW), 1);
+	(void)net_event(&a, BH_EVENT_BEGIN, &n);
+	assert_int_equal(n, want);
+	assert_int_equal(pup_close(db, server), 0);
+	pup_stop(peer);
+}
+
+/* Each use is told of, also where the other end began and nothing is told else. */
+static void test_a_rule_on_probation_is_told_of(void **state)
+{
+	(void)state;
+	asked("enforce", 0);
+	asked("observe", 1);
 }
 
 /* --- ports --------------------------------------------------------------------------------------------------- */
@@ -229,6 +280,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_a_rule_on_probation_is_told_of),
 		cmocka_unit_test(test_no_port_is_stolen),
 		cmocka_unit_test(test_a_reserved_port),
 		cmocka_unit_test(test_an_observed_receiver_answers),
