@@ -94,7 +94,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -We
 
 # --- what to make ------------------------------------------------------------------------------
 
-.PHONY: all programs man tests syntax check soak demo bench fuzz install clean deps lint format help FORCE
+.PHONY: all programs man tests syntax check soak demo bench fuzz mutants install clean deps lint format help FORCE
 all: programs man
 programs: $(PROGRAMS)
 man: $(MAN)
@@ -108,6 +108,7 @@ help:
 	@echo 'demo     two hosts in network namespaces, real services, under a minute (root)'
 	@echo 'bench    what a packet, a rule and a connection cost here, as JSON in $(BUILD)/bench/ (root)'
 	@echo 'fuzz     each fuzz target for T=$(T) seconds'
+	@echo 'mutants  the test of the tests: each branch flipped, each planted bug (root; an hour)'
 	@echo 'install  into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
 	@echo 'deps     install what the build needs (Debian)'
 	@echo 'lint     clang-tidy and shellcheck'
@@ -253,6 +254,9 @@ bench: all $(filter $(BUILD)/test/bench/%,$(ROOT_BIN))
 # Finds are kept in the build directory, apart from the seeds that the tree keeps.
 fuzz: $(FUZZERS)
 	$(Q)BUILD=$(BUILD) T=$(T) KEEP=1 selftests/fuzz/run.sh
+
+mutants: all tests
+	$(Q)BUILD=$(BUILD) selftests/mutants/run
 
 lint: $(SKEL)
 	$(Q)clang-tidy --quiet $(LIB_SRC) $(CLI_SRC) $(MAIN_SRC) -- $(BASE_CFLAGS)

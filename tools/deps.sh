@@ -5,13 +5,13 @@
 set -euo pipefail
 
 BUILD_DEBIAN="clang libclang-rt-14-dev llvm gcc make pkg-config libbpf-dev bpftool libelf-dev
-	zlib1g-dev libfyaml-dev libjansson-dev libsystemd-dev libssl-dev libnl-3-dev
+	patch zlib1g-dev libfyaml-dev libjansson-dev libsystemd-dev libssl-dev libnl-3-dev
 	libnl-route-3-dev libsmartcols-dev libcap-dev libcmocka-dev bats scdoc clang-format
 	clang-tidy shellcheck python3 python3-jsonschema python3-yaml iproute2 iputils-ping socat tcpdump"
 DEMO_DEBIAN="nginx-light redis-server redis-tools curl iproute2 python3 bpftool"
 
 BUILD_FEDORA="clang compiler-rt llvm gcc make pkgconf libbpf-devel bpftool elfutils-libelf-devel
-	zlib-devel libfyaml-devel jansson-devel systemd-devel openssl-devel libnl3-devel
+	patch zlib-devel libfyaml-devel jansson-devel systemd-devel openssl-devel libnl3-devel
 	libsmartcols-devel libcap-devel libcmocka-devel bats scdoc clang-tools-extra
 	ShellCheck python3 python3-jsonschema python3-pyyaml iproute iputils socat tcpdump"
 DEMO_FEDORA="nginx redis curl iproute python3 bpftool"

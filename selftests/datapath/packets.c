@@ -59,13 +59,25 @@ static void listens(const char *unit, __u8 proto, __u16 port, __u32 flags)
 		bpf_map_update_elem(bh_kern_map_fd(kern, BH_MAP_LISTENERS), &key, &l, BPF_ANY), 0);
 }
 
+static void publish(const char *text)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	struct pol pol = pol_made(text);
+	__u64 gen;
+	int r = bh_kern_stage(kern, pol.out, &d, &gen);
+
+	if (!r)
+		r = bh_kern_publish(kern);
+	pol_clear(&pol);
+	bh_diags_print(&d, stdout, false);
+	assert_int_equal(r, 0);
+}
+
 static int up(void **state)
 {
 	_cleanup_diags_ struct bh_diags d = {0};
 	struct bh_kern_opts opts;
 	struct bh_addr ours;
-	struct pol pol;
-	__u64 gen;
 	int r;
 
 	(void)state;
@@ -77,14 +89,9 @@ static int up(void **state)
 		r = bh_kern_attach(kern, &d);
 	if (!r)
 		r = bh_kern_seed(kern, &d);
-	pol = pol_made(map);
-	if (!r)
-		r = bh_kern_stage(kern, pol.out, &d, &gen);
-	if (!r)
-		r = bh_kern_publish(kern);
-	pol_clear(&pol);
 	bh_diags_print(&d, stdout, false);
 	assert_int_equal(r, 0);
+	publish(map);
 	for (int port = 5431; port <= 5442; port++)
 		listens("db", IPPROTO_TCP, (__u16)port, 0);
 	listens("db", IPPROTO_TCP, 22, 0);
@@ -180,6 +187,35 @@ static void test_table(void **state)
 	assert_int_equal(bad, 0);
 }
 
+/* --- what is not IP ------------------------------------------------------------------------------------------ */
+
+/* Whose it is is not known: the mode of `unassigned` speaks for the map. */
+static void test_not_ip(void **state)
+{
+	static const struct packet_row lldp = {"LLDP", PACKET_FRAME, .a = 0x88cc};
+	static const struct {
+		const char *map;
+		enum bh_reason reason;
+		int verdict;
+	} row[] = {
+		{"l2: deny\nsegments: { db: { match: { unit: db.service }, mode: observe } }\n",
+		 BH_R_L2_DENY, DROP},
+		{"l2: deny\nsegments: { unassigned: { mode: observe } }\n", BH_R_L2_DENY, PASS},
+		{"l2: allow\nsegments: { db: { match: { unit: db.service } } }\n", BH_R_L2, PASS},
+		{map, BH_R_L2, PASS},
+	};
+	struct pkt p;
+
+	(void)state;
+	packet_build(&lldp, false, &p);
+	for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
+		publish(row[i].map);
+		assert_int_equal(bh_kern_reasons(kern, before), 0);
+		assert_int_equal(run(p.data, p.len), row[i].verdict);
+		assert_int_equal(counted(), row[i].reason);
+	}
+}
+
 /* --- laws ---------------------------------------------------------------------------------------------------- */
 
 /* Where the IP packet ends by its own header: what is behind is padding. */
@@ -240,6 +276,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_not_ip),
 		cmocka_unit_test(test_a_frame_cut_short_is_dropped),
 		cmocka_unit_test(test_every_frame_gets_an_answer),
 	};

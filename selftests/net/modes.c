@@ -167,6 +167,38 @@ static void test_a_rule_on_probation_is_told_of(void **state)
 	asked("observe", 1);
 }
 
+/* --- denies by name --------------------------------------------------------------------------------------- */
+
+/* A raw socket that nobody allowed: by the mode of who makes it. */
+static void test_denies_by_name_have_a_mode(void **state)
+{
+	static const struct {
+		const char *map;
+		bool web, stranger; /* may */
+	} row[] = {
+		{"segments: { web: { match: { unit: web.service }, mode: observe } }\n", true,
+		 false},
+		{"segments:\n  web: { match: { unit: web.service } }\n"
+		 "  unassigned: { mode: observe }\n",
+		 false, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(row) * 2; i++) {
+		struct puppet *who = i % 2 ? other : web;
+		bool may = i % 2 ? row[i / 2].stranger : row[i / 2].web;
+		int fd;
+
+		net_apply(&a, row[i / 2].map);
+		net_mark(&a);
+		fd = pup_socket(who, AF_INET, SOCK_RAW, IPPROTO_RAW);
+		net_told(&a, may ? BH_EVENT_WOULD_DENY : BH_EVENT_DENY, BH_R_RAW);
+		assert_int_equal(fd >= 0, may);
+		if (may)
+			assert_int_equal(pup_close(who, fd), 0);
+	}
+}
+
 /* --- ports --------------------------------------------------------------------------------------------------- */
 
 static const char owners[] = "segments:\n"
@@ -281,6 +313,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_a_rule_on_probation_is_told_of),
+		cmocka_unit_test(test_denies_by_name_have_a_mode),
 		cmocka_unit_test(test_no_port_is_stolen),
 		cmocka_unit_test(test_a_reserved_port),
 		cmocka_unit_test(test_an_observed_receiver_answers),
