@@ -262,8 +262,30 @@ __inline void bh_facts_of_call(struct bpf_sock_addr *ctx, struct bh_facts *ret)
 		ret->cgid = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_cgrp_data.cgroup, kn, id);
 }
 
-/* @remote: where to, as the caller said it. Return: BH_OK or BH_EPERM. */
-__subprog int bh_call(struct bpf_sock_addr *ctx, const struct bh_addr *remote, enum bh_hook hook)
+/*
+ * By IP_PKTINFO a datagram may have any address of this host as its source. From one that another
+ * segment holds at this port it would be taken for that segment's (see bh_looped_check()).
+ */
+__subprog bool bh_call_source_is_ours(const struct bh_run *run, const struct bh_conv *c)
+{
+	struct bh_listen_key key = {
+		.netns = c->netns,
+		.addr = c->local_addr,
+		.port = c->local_port,
+		.proto = c->talk.proto,
+	};
+
+	return bh_addr_is_unspecified(&c->local_addr) ||
+	       !bh_source_is_anothers(run, &key, c->talk.me.seg);
+}
+
+/* Where to, and if that was said where from, as the caller said it. */
+struct bh_said {
+	struct bh_addr to, from;
+};
+
+/* Return: BH_OK or BH_EPERM. */
+__subprog int bh_call(struct bpf_sock_addr *ctx, const struct bh_said *said, enum bh_hook hook)
 {
 	struct bpf_sock *sk = ctx->sk;
 	__u8 proto = bh_proto_of_socket(ctx->protocol);
@@ -283,7 +305,8 @@ __subprog int bh_call(struct bpf_sock_addr *ctx, const struct bh_addr *remote, e
 		facts = bpf_sk_storage_get(&bh_facts, sk, &now, BPF_SK_STORAGE_GET_F_CREATE);
 	}
 	bh_call_begin(&c, hook, proto, facts ? facts : &now);
-	c.remote_addr = *remote;
+	c.local_addr = said->from;
+	c.remote_addr = said->to;
 	c.remote_port = c.talk.port = bpf_ntohs(ctx->user_port);
 	bh_call_destination(&c);
 	if (proto == IPPROTO_TCP) {
@@ -297,6 +320,8 @@ __subprog int bh_call(struct bpf_sock_addr *ctx, const struct bh_addr *remote, e
 		return bh_verdict_named(&run, &c, BH_R_NO_STORAGE);
 	c.local_port = sk->src_port;
 	reason = bh_caller(&run, facts, &c);
+	if (reason == BH_CONTINUE && !bh_call_source_is_ours(&run, &c))
+		reason = BH_R_SOURCE_TAKEN;
 	if (reason == BH_CONTINUE)
 		reason = bh_call_peer(ctx, &run, &c);
 	/* nobody there: it goes on unstamped, and the kernel refuses it */
@@ -310,39 +335,43 @@ __subprog int bh_call(struct bpf_sock_addr *ctx, const struct bh_addr *remote, e
 SEC("cgroup/connect4")
 int bh_connect4(struct bpf_sock_addr *ctx)
 {
-	struct bh_addr to;
+	struct bh_said said = {};
 
-	bh_addr_set_v4(&to, ctx->user_ip4);
-	return bh_call(ctx, &to, BH_HOOK_CONNECT) & 1;
+	bh_addr_set_v4(&said.to, ctx->user_ip4);
+	return bh_call(ctx, &said, BH_HOOK_CONNECT) & 1;
 }
 
 SEC("cgroup/connect6")
 int bh_connect6(struct bpf_sock_addr *ctx)
 {
-	struct bh_addr to;
+	struct bh_said said = {};
 
-	bh_addr_set_words(&to, ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
+	bh_addr_set_words(&said.to, ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
 			  ctx->user_ip6[3]);
-	return bh_call(ctx, &to, BH_HOOK_CONNECT) & 1;
+	return bh_call(ctx, &said, BH_HOOK_CONNECT) & 1;
 }
 
 SEC("cgroup/sendmsg4")
 int bh_sendmsg4(struct bpf_sock_addr *ctx)
 {
-	struct bh_addr to;
+	struct bh_said said = {};
 
-	bh_addr_set_v4(&to, ctx->user_ip4);
-	return bh_call(ctx, &to, BH_HOOK_SENDMSG) & 1;
+	if (ctx->msg_src_ip4)
+		bh_addr_set_v4(&said.from, ctx->msg_src_ip4);
+	bh_addr_set_v4(&said.to, ctx->user_ip4);
+	return bh_call(ctx, &said, BH_HOOK_SENDMSG) & 1;
 }
 
 SEC("cgroup/sendmsg6")
 int bh_sendmsg6(struct bpf_sock_addr *ctx)
 {
-	struct bh_addr to;
+	struct bh_said said;
 
-	bh_addr_set_words(&to, ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
+	bh_addr_set_words(&said.from, ctx->msg_src_ip6[0], ctx->msg_src_ip6[1], ctx->msg_src_ip6[2],
+			  ctx->msg_src_ip6[3]);
+	bh_addr_set_words(&said.to, ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
 			  ctx->user_ip6[3]);
-	return bh_call(ctx, &to, BH_HOOK_SENDMSG) & 1;
+	return bh_call(ctx, &said, BH_HOOK_SENDMSG) & 1;
 }
 
 char _license[] __weak SEC("license") = "Dual BSD/GPL";

@@ -263,6 +263,50 @@ __subprog enum bh_reason bh_peer_on_host(void *ctx, const struct bh_run *run, st
 	return BH_CONTINUE;
 }
 
+/* Is @port of @addr, exactly, a workload's of another segment than @seg? */
+__global int bh_source_is_anothers(const struct bh_run *run, const struct bh_listen_key *key,
+				   __u32 seg)
+{
+	const struct bh_listener *l;
+	struct bh_who owner;
+
+	if (!run || !key)
+		return true;
+	l = bpf_map_lookup_elem(&bh_listeners, key);
+	if (!l)
+		return false;
+	if (l->flags & BH_LISTEN_KERNEL)
+		return seg != BH_ID_HOST;
+	(void)bh_who_of_cgroup(run, l->cgid, l->uid, &owner);
+	return owner.seg != seg;
+}
+
+/* A copy, on its sender's own host, of what goes to many. */
+__inline bool bh_is_looped(const struct bh_conv *c)
+{
+	return c->ifindex != BH_LO_IFINDEX || bh_addr_is_group(&c->local_addr) ||
+	       (bh_addr_is_v4(&c->local_addr) && bh_addr_low(&c->local_addr) == 0x7fffffff);
+}
+
+/*
+ * No hook sees a looped copy leave (ip_mc_output() takes it before), so its source alone says
+ * whose it is: who holds the address. One that holds the port at every address could send it as
+ * well (SO_REUSEADDR): of two segments it is neither's.
+ */
+__inline enum bh_reason bh_looped_check(const struct bh_run *run, const struct bh_conv *c)
+{
+	struct bh_listen_key every = {
+		.netns = c->netns,
+		.port = c->remote_port,
+		.proto = c->talk.proto,
+	};
+
+	if (c->hook != BH_HOOK_SKB_IN || !bh_is_looped(c) ||
+	    !bh_source_is_anothers(run, &every, c->talk.peer.seg))
+		return BH_CONTINUE;
+	return BH_R_SOURCE_TAKEN;
+}
+
 __inline enum bh_reason bh_peer_by_addr(const struct bh_run *run, struct bh_conv *c)
 {
 	c->talk.peer.local = 0;

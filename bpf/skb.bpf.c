@@ -77,9 +77,10 @@ __global int bh_conv_ends(struct __sk_buff *skb, const struct bh_run *run,
 	 * What is for an address of this namespace goes through its loopback device, and what is
 	 * for a group comes back from the NIC it left by.
 	 */
-	if (c->ifindex == BH_LO_IFINDEX || bh_addr_is_ours(c->netns, &c->remote_addr))
-		return bh_peer_on_host(skb, run, c);
-	return bh_peer_by_addr(run, c);
+	if (c->ifindex != BH_LO_IFINDEX && !bh_addr_is_ours(c->netns, &c->remote_addr))
+		return bh_peer_by_addr(run, c);
+	reason = bh_peer_on_host(skb, run, c);
+	return reason == BH_CONTINUE ? bh_looped_check(run, c) : reason;
 }
 
 /* --- TCP --------------------------------------------------------------------------------------------- */

@@ -75,6 +75,7 @@ enum bh_reason_class { BH_CLASS_PASS = 0, BH_CLASS_EXCEPTION = 1, BH_CLASS_DENY 
 		  "older than the agent, and who began can't be told")                             \
 	BH_REASON(131, NO_SOCKET, DENY, "no socket to take a verdict from")                        \
 	BH_REASON(132, UNSOLICITED, DENY, "an answer that nobody asked for")                       \
+	BH_REASON(133, SOURCE_TAKEN, DENY, "sent from an address and port that another holds")     \
 	/* we can't */                                                                             \
 	BH_REASON(160, NO_POLICY, DENY, "no policy is loaded")                                     \
 	BH_REASON(161, NO_TABLE, DENY, "a table of the policy is missing")                         \

@@ -133,6 +133,15 @@ long pup_do(struct puppet *p, struct pup_call *c)
 	return call(p, c, -1);
 }
 
+long pup_give(struct puppet *p, struct pup_call *c, int fd)
+{
+	long r = call(p, c, fd);
+
+	if (c->fd >= 0)
+		(void)close(c->fd);
+	return r;
+}
+
 /* --- addresses ----------------------------------------------------------------------------------- */
 
 socklen_t pup_addr(const char *text, int port, struct sockaddr_storage *ret)

@@ -46,6 +46,8 @@ void pup_stop(struct puppet *p);
 
 /* Runs @c->fn in the puppet. Return: what it returned; @c is as it left it. */
 long pup_do(struct puppet *p, struct pup_call *c);
+/* The same with a descriptor of the test's, which @c->fn finds as c->fd. */
+long pup_give(struct puppet *p, struct pup_call *c, int fd);
 
 int pup_socket(struct puppet *p, int family, int type, int proto);
 int pup_bind(struct puppet *p, int fd, const char *addr, int port);
