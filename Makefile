@@ -48,8 +48,9 @@ TLIB_SRC  := $(wildcard selftests/lib/*.c)
 UNIT_SRC  := $(wildcard selftests/unit/*.c)
 ROOT_SRC  := $(foreach dir,datapath model net fault bench,$(wildcard selftests/$(dir)/*.c))
 FUZZ_SRC  := $(wildcard selftests/fuzz/*.c)
+INJECT_SRC := $(wildcard selftests/fault/inject/*.c)
 MAIN_SRC  := $(wildcard agent/main.c tools/bulkhead/main.c)
-ALL_SRC   := $(LIB_SRC) $(CLI_SRC) $(MAIN_SRC) $(TLIB_SRC) $(UNIT_SRC) $(ROOT_SRC) $(FUZZ_SRC)
+ALL_SRC   := $(LIB_SRC) $(CLI_SRC) $(MAIN_SRC) $(TLIB_SRC) $(UNIT_SRC) $(ROOT_SRC) $(FUZZ_SRC) $(INJECT_SRC)
 
 BPF_OBJ   := $(BPF_SRC:%.c=$(BUILD)/%.o)
 SKEL      := $(if $(BPF_SRC),$(BUILD)/bulkhead.skel.h)
@@ -60,6 +61,7 @@ PROGRAMS  := $(if $(wildcard agent/main.c),$(BUILD)/bulkheadd) \
 	     $(if $(wildcard tools/bulkhead/main.c),$(BUILD)/bulkhead)
 UNIT_BIN  := $(UNIT_SRC:selftests/%.c=$(BUILD)/test/%)
 ROOT_BIN  := $(ROOT_SRC:selftests/%.c=$(BUILD)/test/%)
+INJECT    := $(if $(INJECT_SRC),$(BUILD)/test/inject)
 REPLAY    := $(FUZZ_SRC:selftests/%.c=$(BUILD)/test/%)
 FUZZERS   := $(FUZZ_SRC:selftests/fuzz/%.c=$(BUILD)/fuzz/%)
 MAN       := $(patsubst tools/man/%.scd,$(BUILD)/man/%,$(wildcard tools/man/*.scd))
@@ -98,7 +100,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -We
 all: programs man
 programs: $(PROGRAMS)
 man: $(MAN)
-tests: $(UNIT_BIN) $(ROOT_BIN) $(REPLAY) $(FUZZERS)
+tests: $(UNIT_BIN) $(ROOT_BIN) $(REPLAY) $(FUZZERS) $(INJECT)
 
 help:
 	@echo 'all      the agent, the command line and the man pages, in $(BUILD)/'
@@ -209,6 +211,12 @@ $(BUILD)/test/fuzz/%: $(BUILD)/san/selftests/fuzz/%.o \
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SAN) $^ $(PKG_LIBS) -o $@
+
+# Lets system calls of the agent fail; see there.
+$(BUILD)/test/inject: $(INJECT_SRC:%.c=$(BUILD)/obj/%.o)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDHARDEN) $(LDFLAGS) $^ -o $@
 
 # What is left: tests with the real kernel, built the way the agent is.
 $(BUILD)/test/%: $(BUILD)/obj/selftests/%.o $(TLIB) $(LIB)

@@ -64,11 +64,12 @@ int bh_write_all(int fd, const void *data, size_t bytes)
 	return 0;
 }
 
-int bh_dir_sync_of(const char *path)
+/* Return: a descriptor of the directory that @path lies in, or -errno. */
+static int open_dir_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	_cleanup_free_ char *dir = NULL;
-	_cleanup_close_ int fd = -1;
+	int fd;
 
 	if (!slash)
 		dir = strdup(".");
@@ -77,8 +78,15 @@ int bh_dir_sync_of(const char *path)
 	if (!dir)
 		return -ENOMEM;
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int bh_dir_sync_of(const char *path)
+{
+	_cleanup_close_ int fd = open_dir_of(path);
+
 	if (fd < 0)
-		return -errno;
+		return fd;
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
@@ -92,17 +100,22 @@ static int keep_as(const char *path, const char *keep)
 	return 0;
 }
 
-int bh_file_replace(const char *path, const void *data, size_t bytes, mode_t mode, const char *keep)
+/*
+ * The new name is there and can't be made to last: who is told that it failed must not find it
+ * after a restart.
+ */
+static void put_back(const char *path, const char *keep)
 {
-	_cleanup_free_ char *aside = NULL;
-	_cleanup_close_ int fd = -1;
+	if (keep && rename(keep, path) < 0 && errno == ENOENT)
+		(void)unlink(path);
+}
+
+static int write_aside(const char *aside, const void *data, size_t bytes, mode_t mode)
+{
+	_cleanup_close_ int fd =
+		open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 	int r;
 
-	if (asprintf(&aside, "%s.new", path) < 0) {
-		aside = NULL;
-		return -ENOMEM;
-	}
-	fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return -errno;
 	r = bh_write_all(fd, data, bytes);
@@ -110,6 +123,26 @@ int bh_file_replace(const char *path, const void *data, size_t bytes, mode_t mod
 		r = -errno;
 	if (!r && fsync(fd) < 0)
 		r = -errno;
+	return r;
+}
+
+int bh_file_replace(const char *path, const void *data, size_t bytes, mode_t mode, const char *keep)
+{
+	_cleanup_free_ char *aside = NULL;
+	_cleanup_close_ int dir = -1;
+	int r;
+
+	if (asprintf(&aside, "%s.new", path) < 0) {
+		aside = NULL;
+		return -ENOMEM;
+	}
+	/* before the rename: what can fail behind it is only the sync */
+	dir = open_dir_of(path);
+	if (dir < 0)
+		return dir;
+	r = write_aside(aside, data, bytes, mode);
+	if (r == -ELOOP)
+		return r;
 	if (!r && keep)
 		r = keep_as(path, keep);
 	if (!r && rename(aside, path) < 0)
@@ -118,7 +151,11 @@ int bh_file_replace(const char *path, const void *data, size_t bytes, mode_t mod
 		(void)unlink(aside);
 		return r;
 	}
-	return bh_dir_sync_of(path);
+	if (fsync(dir) == 0)
+		return 0;
+	r = -errno;
+	put_back(path, keep);
+	return r;
 }
 
 int bh_mkdir_p(const char *path, mode_t mode)

@@ -25,7 +25,8 @@ int bh_file_read(const char *path, size_t max_bytes, char **ret, size_t *ret_byt
  * @keep: the file that was there gets this path, or NULL
  *
  * The data and the directory are synced, in this order: after a power loss @path is the old
- * file or the new one, whole. Return: 0 or -errno; on error @path is what it was.
+ * file or the new one, whole. Return: 0 or -errno; on error @path is what it was (without @keep it
+ * is the new file where it was only the directory that could not be synced).
  */
 int bh_file_replace(const char *path, const void *data, size_t bytes, mode_t mode,
 		    const char *keep);

@@ -40,7 +40,7 @@ static void undo(const char *dir, const struct bh_seal *seal)
 		return;
 	}
 	/* none before it: then this one was the first */
-	if (rename(old, path) < 0)
+	if (rename(old, path) < 0 && errno == ENOENT)
 		(void)unlink(path);
 	(void)bh_dir_sync_of(path);
 }

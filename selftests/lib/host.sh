@@ -10,11 +10,13 @@
 #	unit shop system.slice/nginx.service CMD...       ... and in that cgroup
 #	spawn LOG shop system.slice/nginx.service CMD...  ... in the background, pid in $REPLY
 #	agent_start shop eth1=generic  waits until it answers; agent_pid shop, agent_kill shop KILL
+#	AGENT_UNDER=(strace -f)        what agents are started under
 #	bh shop status                 the command line, talking to that host's agent
 
 BUILD=$(realpath "${BUILD:-build}")
 SELFTESTS_LIB=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 SCOPE=""
+AGENT_UNDER=()
 
 cgroup2_root() {
 	awk '{ for (i = 7; i < NF; i++) if ($i == "-" && $(i + 1) == "cgroup2") { print $5; exit } }' \
@@ -132,15 +134,21 @@ wait_for() { # seconds command...: until it succeeds
 	done
 }
 
-agent_start() { # host interfaces [options...]
+agent_spawn() { # host interfaces [options...]: without waiting
 	local host=$1 dir=$SCOPE_DIR/$1 nics=$2
 	shift 2
-	spawn "$dir/agent.log" "$host" system.slice/bulkhead.service "$BUILD/bulkheadd" \
+	spawn "$dir/agent.log" "$host" system.slice/bulkhead.service \
+		"${AGENT_UNDER[@]}" "$BUILD/bulkheadd" \
 		--state-dir "$dir/state" --runtime-dir "$dir/run" --pin-dir "$dir/bpf/bulkhead" \
 		--cgroup-root "$SCOPE_CG/$host" --interfaces "$nics" "$@"
 	echo "$REPLY" > "$dir/agent.pid"
+}
+
+agent_start() { # host interfaces [options...]
+	local host=$1 dir=$SCOPE_DIR/$1
+	agent_spawn "$@"
 	# Any answer will do: a host without a policy is "degraded" to `status`.
-	wait_for 10 bh "$host" version || {
+	wait_for 40 bh "$host" version || {
 		echo "the agent of $host does not answer:"
 		tail -n 20 "$dir/agent.log"
 		return 1

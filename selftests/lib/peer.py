@@ -4,7 +4,7 @@
 peer.py serve tcp|udp ADDRESS PORT      answers everything with "pong"
 peer.py ask tcp|udp ADDRESS PORT [S]    prints what a client gets: answered, timeout (after S,
                                         default 1, seconds), closed, or the name of an errno
-peer.py probe ADDRESS PORT              connects over TCP again and again; at SIGTERM a line for each
+peer.py probe ADDRESS PORT [PAUSE]      connects over TCP again and again; at SIGTERM a line for each
                                         outcome: "connected 1234", "EPERM 99", with how many
 peer.py talk ADDRESS PORT               one TCP connection that asks every 100 ms: a line each
                                         answer, "cut: ERRNO" when it ends
@@ -66,7 +66,7 @@ def ask(proto, address, port, wait=1.0):
         return errno.errorcode[e.errno]
 
 
-def probe(address, port):
+def probe(address, port, pause=0.0):
     import collections
     import signal
     import struct
@@ -94,6 +94,8 @@ def probe(address, port):
         except OSError as e:
             seen[errno.errorcode[e.errno]] += 1
         s.close()
+        if pause:
+            time.sleep(pause)
 
 
 def talk(address, port):
@@ -119,7 +121,7 @@ if verb == "serve":
 elif verb == "ask":
     print(ask(args[0], args[1], int(args[2]), *map(float, args[3:])))
 elif verb == "probe":
-    probe(args[0], int(args[1]))
+    probe(args[0], int(args[1]), *map(float, args[2:]))
 elif verb == "talk":
     print("cut:", talk(args[0], int(args[1])), flush=True)
 else:

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which of the two maps of faults.sh is enforced, all of it and nothing else?
+
+whole.py CONTROL-SOCKET STATE-DIR       prints "one" or "two", else what does not fit together
+"""
+import json
+import re
+import socket
+import sys
+
+
+class Agent:
+    def __init__(self, path):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(10)
+        s.connect(path)
+        self.io = s.makefile("rw")
+
+    def ask(self, verb, **args):
+        print(json.dumps({"verb": verb, "args": args}), file=self.io, flush=True)
+        return json.loads(self.io.readline())
+
+    def allows(self, port):
+        args = {"from": "web", "to": "cache", "proto": "tcp", "port": port}
+        return self.ask("explain", **args)["data"].get("verdict") == "allowed"
+
+
+def on_disk(directory, name):
+    with open(f"{directory}/{name}") as f:
+        return int(re.search(r'"generation":"(\d+)"', f.read())[1])
+
+
+def whole(agent, directory):
+    status = agent.ask("status")["data"]
+    name, generation = (status["map"] or {}).get("name"), status["generation"]
+    allowed = [port for port in (6379, 7001, 7002) if agent.allows(port)]
+    if allowed != {"one": [6379, 7001], "two": [6379, 7002]}.get(name):
+        return f"map {name} is known, open are {allowed}"
+    for file in ("state", "enforced"):
+        if on_disk(directory, file) != generation:
+            return f"{generation} is enforced, the disk's {file} has {on_disk(directory, file)}"
+    return name
+
+
+try:
+    print(whole(Agent(sys.argv[1]), sys.argv[2]))
+except (OSError, ValueError, LookupError, TypeError) as e:
+    print(f"can't tell: {e!r}")
