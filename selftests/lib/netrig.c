@@ -193,6 +193,7 @@ struct puppet *net_puppet(struct net_host *h, const char *unit)
 	return pup_start(cgroup, h->ns);
 }
 
+/* What an older kernel has once for all namespaces may be changed where nobody else is on it. */
 static int sysctl_open(struct net_host *h, const char *name)
 {
 	_cleanup_free_ char *path = NULL;
@@ -203,6 +204,8 @@ static int sysctl_open(struct net_host *h, const char *name)
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	assert_int_equal(ns_enter(back, NULL), 0);
 	(void)close(back);
+	if (fd < 0 && getenv("BH_TEST_OWN_KERNEL"))
+		fd = open(path, O_WRONLY | O_CLOEXEC);
 	return fd;
 }
 
