@@ -18,11 +18,15 @@
 
 static void watch_forwarding(struct bh_agent *a)
 {
+	int on4 = bh_net_forwards(AF_INET), on6 = bh_net_forwards(AF_INET6);
 	__u32 set = 0;
 
-	if (bh_net_forwards(AF_INET))
+	/* it can't be told: what was known goes on */
+	if (on4 < 0 || on6 < 0)
+		return;
+	if (on4)
 		set |= BH_CTL_FWD4;
-	if (bh_net_forwards(AF_INET6))
+	if (on6)
 		set |= BH_CTL_FWD6;
 	if ((bh_kern_ctl(a->kern) & (BH_CTL_FWD4 | BH_CTL_FWD6)) != set)
 		(void)bh_kern_set_ctl(a->kern, set, (BH_CTL_FWD4 | BH_CTL_FWD6) & ~set);
@@ -52,6 +56,21 @@ static bool names_users(const struct bh_map *map)
 	return false;
 }
 
+/* Said once: it is tried again every second until it goes. */
+static void users_failed(struct bh_agent *a, const struct bh_diags *d, int r)
+{
+	char before[sizeof(a->users_trouble)];
+
+	memcpy(before, a->users_trouble, sizeof(before));
+	snprintf(a->users_trouble, sizeof(a->users_trouble),
+		 "users or groups changed and the map can't be compiled with them: %s",
+		 d->n ? d->list[d->n - 1].text : strerror(-r));
+	if (!strcmp(before, a->users_trouble))
+		return;
+	bh_log_diags(d);
+	bh_error("%s; what was enforced stays", a->users_trouble);
+}
+
 static void watch_users(struct bh_agent *a, bool now)
 {
 	_cleanup_diags_ struct bh_diags d = {0};
@@ -59,22 +78,20 @@ static void watch_users(struct bh_agent *a, bool now)
 	uint64_t boot_ns = a->clock->boot_ns();
 	int r;
 
-	if (!now && mtime == a->users_mtime && boot_ns - a->users_ns < USERS_NS)
+	if (!now && !a->users_trouble[0] && mtime == a->users_mtime &&
+	    boot_ns - a->users_ns < USERS_NS)
 		return;
 	a->users_mtime = mtime;
 	a->users_ns = boot_ns;
-	if (!names_users(a->live.map))
-		return;
-	r = bh_agent_recompile(a, &d);
-	if (r == 0) {
+	if (!names_users(a->live.map)) {
 		a->users_trouble[0] = '\0';
 		return;
 	}
-	bh_log_diags(&d);
-	snprintf(a->users_trouble, sizeof(a->users_trouble),
-		 "users or groups changed and the map can't be compiled with them: %s",
-		 d.n ? d.list[d.n - 1].text : strerror(-r));
-	bh_error("%s; what was enforced stays", a->users_trouble);
+	r = bh_agent_recompile(a, &d);
+	if (r < 0)
+		users_failed(a, &d, r);
+	else
+		a->users_trouble[0] = '\0';
 }
 
 /* --- hooks ----------------------------------------------------------------------------------- */

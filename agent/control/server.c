@@ -5,6 +5,7 @@
  * request waits too. The bytes: conn.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -60,6 +61,8 @@ static int listen_at(struct bh_server *s, struct bh_diags *d)
 #define ROOT_PLACES 4
 /* As many may follow: they hold their place for long. */
 #define FOLLOW_PLACES 16
+/* Times a second that waiting clients are looked at; each time as many as there are places. */
+#define CONNECTS_PER_S 200
 
 static size_t places_for(int fd)
 {
@@ -90,14 +93,19 @@ size_t bh_server_bytes_in(const struct bh_server *s)
 }
 
 /* Said without waiting: who does not listen does not hear it. */
-static void turn_away(int fd)
-{
-	static const char text[] =
-		"{\"ok\":false,\"code\":1,\"data\":{},\"diags\":[{\"severity\":\"error\","
-		"\"text\":\"the agent has as many clients as it takes\","
-		"\"help\":\"try again, or end some that follow\"}]}\n";
+#define TURN_AWAY(text, help)                                                                      \
+	"{\"ok\":false,\"code\":1,\"data\":{},\"diags\":[{\"severity\":\"error\","                 \
+	"\"text\":\"" text "\",\"help\":\"" help "\"}]}\n"
 
-	(void)send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+static const char full[] = TURN_AWAY("the agent has as many clients as it takes",
+				     "try again, or end some that follow");
+static const char no_descriptor[] = TURN_AWAY("the agent has no file descriptor left for you",
+					      "raise LimitNOFILE of its unit, or try again");
+
+static void turn_away(int fd, const char *text)
+{
+	(void)send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)close(fd);
 }
 
 static void take(struct bh_server *s, int fd)
@@ -113,20 +121,44 @@ static void take(struct bh_server *s, int fd)
 	}
 	if (used < places_for(fd) && place && bh_conn_new(s, fd, place) == 0)
 		return;
-	turn_away(fd);
-	(void)close(fd);
+	turn_away(fd, full);
+}
+
+static int spare_open(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/*
+ * Nothing to take clients with: left in the backlog they would wake the loop for ever, and hear
+ * nothing. The spare descriptor takes one, says so and is the spare again.
+ */
+static void turn_next_away(struct bh_server *s)
+{
+	int client;
+
+	bh_closep(&s->spare);
+	client = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (client >= 0)
+		turn_away(client, no_descriptor);
+	s->spare = spare_open();
 }
 
 static int on_connect(_unused_ sd_event_source *source, int fd, _unused_ uint32_t revents,
 		      void *arg)
 {
+	struct bh_server *s = arg;
+
 	/* some, not all: a flood of connections must not hold the loop */
 	for (int i = 0; i < BH_PROTO_MAX_CLIENTS; i++) {
 		int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-		if (client < 0)
+		if (client < 0) {
+			if (errno == EMFILE || errno == ENFILE)
+				turn_next_away(s);
 			break;
-		take(arg, client);
+		}
+		take(s, client);
 	}
 	return 0;
 }
@@ -142,6 +174,7 @@ int bh_server_open(struct bh_agent *a, struct bh_diags *d, struct bh_server **re
 		return -ENOMEM;
 	s->agent = a;
 	s->fd = -1;
+	s->spare = spare_open();
 	s->verbs = (struct bh_verb_table){bh_verbs, bh_n_verbs};
 	if (asprintf(&s->path, "%s/control.sock", a->opts.runtime_dir) < 0) {
 		s->path = NULL;
@@ -151,6 +184,9 @@ int bh_server_open(struct bh_agent *a, struct bh_diags *d, struct bh_server **re
 	if (r < 0)
 		return r;
 	r = sd_event_add_io(a->event, &s->source, s->fd, EPOLLIN, on_connect, s);
+	/* where even the spare was lost nothing can be done but to wait */
+	if (r >= 0)
+		r = sd_event_source_set_ratelimit(s->source, 1000000, CONNECTS_PER_S);
 	if (r < 0)
 		return listener_error(d, s, "epoll", r);
 	*ret = TAKE_PTR(s);
@@ -164,6 +200,7 @@ void bh_server_close(struct bh_server *s)
 	for (size_t i = 0; i < ARRAY_SIZE(s->client); i++)
 		bh_conn_free(s->client[i]);
 	sd_event_source_disable_unref(s->source);
+	bh_closep(&s->spare);
 	if (s->fd >= 0) {
 		(void)close(s->fd);
 		(void)unlink(s->path);

@@ -36,6 +36,7 @@ struct bh_server {
 	struct bh_verb_table verbs;
 	char *path;
 	int fd;
+	int spare; /* given up for a moment when there is no descriptor to take a client with */
 	sd_event_source *source;
 	struct bh_conn *client[BH_PROTO_MAX_CLIENTS];
 };

@@ -122,31 +122,37 @@ static const struct {
 	[BH_NIC_LINK_OUT] = {BH_PROG_EGRESS, BH_TCX_EGRESS},
 };
 
-/* Id of the XDP program on a device, 0 if there is none. */
-static __u32 xdp_prog_on(int ifindex, int *ret_flags)
+/* Id of the XDP program on a device, 0 if there is none. Return: 0 or -errno: can't tell. */
+static int xdp_prog_on(int ifindex, __u32 *ret_id, int *ret_flags)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, q);
+	int r = bpf_xdp_query(ifindex, 0, &q);
 
-	if (bpf_xdp_query(ifindex, 0, &q) < 0)
-		return 0;
+	if (r < 0 && r != -ENODEV)
+		return r;
 	*ret_flags = q.attach_mode == XDP_ATTACHED_SKB ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
-	return q.prog_id ? q.prog_id : q.drv_prog_id ? q.drv_prog_id : q.skb_prog_id;
+	*ret_id = q.prog_id ? q.prog_id : q.drv_prog_id ? q.drv_prog_id : q.skb_prog_id;
+	return 0;
 }
 
 /*
  * A device that went leaves a link without an interface. One that moved to another namespace
- * takes its XDP link along, and its number may be somebody else's here: so ask the device.
+ * takes its XDP link along, and its number may be somebody else's here: so ask the device. The
+ * question takes a socket and memory: while there is none, nothing is taken off for want of an
+ * answer.
  */
 static bool link_alive(const struct bh_nic *nic, enum bh_nic_link which)
 {
 	struct bpf_link_info info;
+	__u32 prog = 0;
 	int flags = 0;
 
 	/* the ifindex of a tcx link stands where that of an XDP link does */
 	if (nic->link[which] < 0 || bh_link_info(nic->link[which], &info) < 0 ||
 	    info.xdp.ifindex != (__u32)nic->ifindex)
 		return false;
-	return which != BH_NIC_LINK_XDP || xdp_prog_on(nic->ifindex, &flags) == info.prog_id;
+	return which != BH_NIC_LINK_XDP || xdp_prog_on(nic->ifindex, &prog, &flags) < 0 ||
+	       prog == info.prog_id;
 }
 
 void bh_nic_link_drop(struct bh_kern *k, struct bh_nic *nic, enum bh_nic_link which)
@@ -194,10 +200,10 @@ static int say_foreign(const struct bh_nic *nic, struct bh_diags *d)
 {
 	_cleanup_close_ int fd = -1;
 	struct bpf_prog_info info = {0};
-	__u32 len = sizeof(info), id;
+	__u32 len = sizeof(info), id = 0;
 	int flags = 0;
 
-	id = xdp_prog_on(nic->ifindex, &flags);
+	(void)xdp_prog_on(nic->ifindex, &id, &flags);
 	fd = id ? bpf_prog_get_fd_by_id(id) : -1;
 	if (fd >= 0)
 		(void)bpf_obj_get_info_by_fd(fd, &info, &len);
@@ -215,9 +221,11 @@ static int say_foreign(const struct bh_nic *nic, struct bh_diags *d)
  */
 static int evict(const struct bh_nic *nic)
 {
-	int flags = 0;
-	__u32 id = 0, prog = xdp_prog_on(nic->ifindex, &flags);
+	__u32 id = 0, prog = 0;
+	int flags = 0, r = xdp_prog_on(nic->ifindex, &prog, &flags);
 
+	if (r < 0)
+		return r;
 	while (bpf_link_get_next_id(id, &id) == 0) {
 		_cleanup_close_ int fd = bpf_link_get_fd_by_id(id);
 		struct bpf_link_info info;
@@ -231,13 +239,18 @@ static int evict(const struct bh_nic *nic)
 
 /* --- attach ---------------------------------------------------------------------------------- */
 
+/* It is attached; in which mode can't be told now. */
+static const char some_mode[] = "attached";
+
 static const char *xdp_mode(const struct bh_nic *nic)
 {
+	__u32 prog = 0;
 	int flags = 0;
 
 	if (!link_alive(nic, BH_NIC_LINK_XDP))
 		return NULL;
-	(void)xdp_prog_on(nic->ifindex, &flags);
+	if (xdp_prog_on(nic->ifindex, &prog, &flags) < 0)
+		return some_mode;
 	return flags == XDP_FLAGS_SKB_MODE ? "generic" : "native";
 }
 
@@ -267,7 +280,7 @@ static int xdp_attach(struct bh_kern *k, struct bh_nic *nic, int flags, bool tak
 	int r;
 
 	/* a link keeps its mode: sockets stay judged in the moment between the two */
-	if (now && strcmp(now, want) != 0)
+	if (now && now != some_mode && strcmp(now, want) != 0)
 		bh_nic_link_drop(k, nic, BH_NIC_LINK_XDP);
 	r = bh_nic_link_set(k, nic, BH_NIC_LINK_XDP, flags);
 	/* EEXIST: somebody is there in the other mode */
@@ -282,15 +295,16 @@ static int xdp_attach(struct bh_kern *k, struct bh_nic *nic, int flags, bool tak
 	return bh_nic_link_set(k, nic, BH_NIC_LINK_XDP, flags);
 }
 
-/* tun, ppp, wireguard: frames begin with the IP header. Only tc can tell. */
-static bool is_bare(const struct bh_nic *nic)
+/* tun, ppp, wireguard: frames begin with the IP header. Only tc can tell. Return: 1, 0, -errno. */
+static int is_bare(const struct bh_nic *nic)
 {
 	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq req = {0};
 
 	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", nic->name);
-	return fd >= 0 && !ioctl(fd, SIOCGIFHWADDR, &req) &&
-	       req.ifr_hwaddr.sa_family != ARPHRD_ETHER &&
+	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &req) < 0)
+		return -errno;
+	return req.ifr_hwaddr.sa_family != ARPHRD_ETHER &&
 	       req.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK;
 }
 
@@ -298,9 +312,11 @@ static bool is_bare(const struct bh_nic *nic)
 static int attach_in(struct bh_kern *k, struct bh_nic *nic, enum bh_nic_mode mode, bool take_over,
 		     struct bh_diags *d)
 {
-	bool bare = is_bare(nic), any = mode == BH_NIC_AUTO && !bare;
-	int r = -EOPNOTSUPP;
+	int bare = is_bare(nic), r = -EOPNOTSUPP;
+	bool any = mode == BH_NIC_AUTO && !bare;
 
+	if (bare < 0)
+		return bare;
 	if (bare && (mode == BH_NIC_NATIVE || mode == BH_NIC_GENERIC))
 		return r;
 	/* whatever mode it found, an adopted link keeps it: trying another would open a gap */

@@ -60,7 +60,7 @@ bool bh_net_has_addr(const struct bh_net *n, const struct bh_addr *addr);
  */
 int bh_net_destroy(const struct bh_cut *cut, size_t n);
 
-/* Does this namespace forward: any interface of the family does. False if it can't be read. */
-bool bh_net_forwards(int family);
+/* Does this namespace forward: any interface of the family does. Return: 1, 0, or -errno. */
+int bh_net_forwards(int family);
 
 #endif

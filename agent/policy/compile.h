@@ -42,9 +42,9 @@ struct bh_numbers *bh_numbers_copy(const struct bh_numbers *n);
 /* Users and groups of this host; offline `check` passes one that knows nobody. */
 struct bh_users {
 	void *ctx;
-	/* Return: 0, -ENOENT. */
+	/* Return: 0, -ENOENT, -errno (it can't be told now: the map is not compiled). */
 	int (*uid_of)(void *ctx, const char *user, __u32 *ret_uid);
-	/* Members of @group as uids, malloced. Return: 0, -ENOENT, -ENOMEM. */
+	/* Members of @group as uids, malloced. Return: as above. */
 	int (*group)(void *ctx, const char *group, __u32 **ret_uids, size_t *ret_n);
 };
 

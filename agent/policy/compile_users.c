@@ -15,6 +15,13 @@ static int unknown(struct bh_compiler *c, const struct bh_word *word, const char
 	return 0;
 }
 
+static int untold(struct bh_compiler *c, const struct bh_word *word, const char *what, int r)
+{
+	bh_report_error(c->map, c->d, word->pos, "try again",
+			"%s '" BH_WORD "' can't be looked up: %s", what, word->s, strerror(-r));
+	return r;
+}
+
 static int users_add(struct bh_compiler *c, const struct bh_words *users, struct bh_u32s *ret)
 {
 	for (size_t i = 0; i < users->n; i++) {
@@ -30,6 +37,8 @@ static int users_add(struct bh_compiler *c, const struct bh_words *users, struct
 			r = bh_u32s_add(ret, uid);
 		else if (r == -ENOENT)
 			r = unknown(c, word, "user");
+		else
+			r = untold(c, word, "user", r);
 		if (r < 0)
 			return r;
 	}
@@ -46,6 +55,8 @@ static int groups_add(struct bh_compiler *c, const struct bh_words *groups, stru
 
 		if (r == -ENOENT)
 			r = unknown(c, word, "group");
+		else if (r < 0)
+			r = untold(c, word, "group", r);
 		for (size_t j = 0; r == 0 && j < n; j++)
 			r = bh_u32s_add(ret, uids[j]);
 		if (r < 0)

@@ -9,12 +9,12 @@
 #include <linux/types.h>
 #include "../base/cleanup.h"
 
-/* Return: 0, -ENOENT. */
+/* Return: 0, -ENOENT, -errno (it can't be told now). */
 int bh_nss_uid_of(void *ctx, const char *user, __u32 *ret_uid);
 
 /*
  * Members of @group and the enumerable users whose primary group it is, ascending, unique,
- * malloced. Return: 0, -ENOENT, -ENOMEM.
+ * malloced. Return: 0, -ENOENT, -errno (it can't be told now).
  */
 int bh_nss_group(void *ctx, const char *group, __u32 **ret_uids, size_t *ret_n);
 
