@@ -4,6 +4,7 @@
 #   BUILD=dir   where everything goes          V=1       show the commands
 #   ROOMS=...   only these rooms of agent/     T=30      seconds of each fuzz target
 #   DESTDIR= PREFIX=/usr                       TESTS=pat only tests whose name has this in it
+#   ABI=2   another layout of the maps, to upgrade to and from; never for use
 #   BREAK=1 promises can be broken, one by one, to see their tests fail; never for use
 
 VERSION := 0.1.0
@@ -12,6 +13,7 @@ BUILD  ?= build
 PREFIX ?= /usr
 T      ?= 30
 BREAK  ?=
+ABI    ?=
 TESTS  ?=
 ROOMS  ?= base policy kern net workload health telemetry control
 
@@ -46,7 +48,7 @@ endif
 CLI_SRC   := $(filter-out tools/bulkhead/main.c,$(wildcard tools/bulkhead/*.c))
 TLIB_SRC  := $(wildcard selftests/lib/*.c)
 UNIT_SRC  := $(wildcard selftests/unit/*.c)
-ROOT_SRC  := $(foreach dir,datapath model net fault bench,$(wildcard selftests/$(dir)/*.c))
+ROOT_SRC  := $(foreach dir,datapath model net fault bench helpers,$(wildcard selftests/$(dir)/*.c))
 FUZZ_SRC  := $(wildcard selftests/fuzz/*.c)
 INJECT_SRC := $(wildcard selftests/fault/inject/*.c)
 MAIN_SRC  := $(wildcard agent/main.c tools/bulkhead/main.c)
@@ -79,7 +81,7 @@ MULTIARCH  = $(call once,MULTIARCH,$(CC) -print-multiarch)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wformat=2 -Werror
 BASE_CFLAGS = -std=gnu17 -g $(WARN) -D_GNU_SOURCE -DBH_VERSION='"$(VERSION)"' \
-	      -I$(BUILD) -Iinclude $(PKG_CFLAGS) $(if $(BREAK),-DBH_BREAK)
+	      -I$(BUILD) -Iinclude $(PKG_CFLAGS) $(if $(BREAK),-DBH_BREAK) $(if $(ABI),-DBH_ABI=$(ABI))
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 LDHARDEN := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 SAN := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -92,7 +94,7 @@ TEST_INC := -Iselftests/lib -Iselftests
 
 BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror \
 	     -fno-strict-aliasing -Iinclude -Ibpf $(if $(MULTIARCH),-isystem /usr/include/$(MULTIARCH)) \
-	     $(if $(BREAK),-DBH_BREAK)
+	     $(if $(BREAK),-DBH_BREAK) $(if $(ABI),-DBH_ABI=$(ABI))
 
 # --- what to make ------------------------------------------------------------------------------
 
@@ -132,7 +134,7 @@ $(BUILD)/$(1): FORCE | $(BUILD)/.deps
 		printf '%s\n' '$(subst ','"'"',$(2))' > $$@
 endef
 $(eval $(call remember,.sources,$(LIB_SRC) $(CLI_SRC) $(TLIB_SRC) $(BPF_SRC)))
-$(eval $(call remember,.flags,$(VERSION) $(BREAK) $(CC) $(CFLAGS) $(WARN) $(SAN) $(HARDEN)))
+$(eval $(call remember,.flags,$(VERSION) $(BREAK) $(ABI) $(CC) $(CFLAGS) $(WARN) $(SAN) $(HARDEN)))
 
 # --- the kernel's side -------------------------------------------------------------------------
 

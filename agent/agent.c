@@ -179,10 +179,17 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 		r = make_parts(a, d);
 	if (r == 0)
 		r = open_kern(a, d);
+	/* what the policy asks about this host comes before the policy */
 	if (r == 0)
+		r = bh_nics_look(a, d);
+	if (r == 0) {
+		bh_watch_forwarding(a);
 		r = bh_agent_restore(a, d);
-	if (r == 0)
+	}
+	if (r == 0) {
+		bh_agent_relieve(a);
 		r = bh_nics_open(a, d);
+	}
 	if (r == 0)
 		r = open_loop(a);
 	if (r >= 0)

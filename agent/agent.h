@@ -190,6 +190,9 @@ int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, 
 /* The live map as a new generation: every socket is judged again. */
 int bh_agent_renew(struct bh_agent *a, struct bh_commit *c, struct bh_diags *d);
 
+/* End the programs of other versions that stand beside ours, once ours enforce something newer. */
+void bh_agent_relieve(struct bh_agent *a);
+
 /* The live map again with the users of now; nothing happens if they mean the same. */
 int bh_agent_recompile(struct bh_agent *a, struct bh_diags *d);
 
@@ -210,7 +213,9 @@ int bh_agent_restore(struct bh_agent *a, struct bh_diags *d);
 
 /* --- nics.c, watch.c ------------------------------------------------------------------------- */
 
-/* Watch links and addresses; guard the NICs that are there. -EBUSY: another tool's program. */
+/* Look at links and addresses; the addresses are told to the kernel side, before it judges. */
+int bh_nics_look(struct bh_agent *a, struct bh_diags *d);
+/* Guard the NICs that are there and watch for others. -EBUSY: another tool's program. */
 int bh_nics_open(struct bh_agent *a, struct bh_diags *d);
 void bh_nics_close(struct bh_agent *a);
 /* Attach again what is missing. */
@@ -220,6 +225,8 @@ void bh_nics_absent(const struct bh_agent *a, void (*fn)(void *ctx, const char *
 
 /* Look at what changes without telling: forwarding, users, hooks. Once a second. */
 int bh_watch_open(struct bh_agent *a);
+/* Forwarding alone: the kernel side has to know before it judges. */
+void bh_watch_forwarding(struct bh_agent *a);
 void bh_watch_close(struct bh_agent *a);
 /* All of it now: SIGHUP. */
 void bh_watch_now(struct bh_agent *a);

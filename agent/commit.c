@@ -169,6 +169,19 @@ static void take_over(struct bh_agent *a, struct bh_live *l, struct bh_commit *c
 	a->users_trouble[0] = '\0';
 }
 
+void bh_agent_relieve(struct bh_agent *a)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	int r;
+
+	if (!bh_kern_next(a->kern))
+		return;
+	r = bh_kern_relieve(a->kern, &d);
+	bh_log_diags(&d);
+	if (r > 0)
+		bh_notice("programs of another version that stood beside ours were relieved");
+}
+
 int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, struct bh_diags *d)
 {
 	int r = bh_agent_trial(a, l, d, &c->generation);
@@ -184,6 +197,7 @@ int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, 
 		return r;
 	}
 	take_over(a, l, c);
+	bh_agent_relieve(a);
 	c->cut = bh_kern_cut(a->kern, bh_net_destroy);
 	return 0;
 }

@@ -162,11 +162,17 @@ static bool is_local(void *ctx, const struct bh_addr *addr)
 	return bh_net_has_addr(ctx, addr);
 }
 
-int bh_nics_open(struct bh_agent *a, struct bh_diags *d)
+static int open_error(int r, struct bh_diags *d)
+{
+	if (!d->n_errors)
+		(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "can't watch the network devices: %s",
+				  strerror(-r));
+	return r;
+}
+
+int bh_nics_look(struct bh_agent *a, struct bh_diags *d)
 {
 	const struct bh_net_sink sink = {.ctx = a, .link = on_link, .addr = on_addr};
-	struct first f = {a, d};
-	sd_event_source *source;
 	int r = bh_net_open(&sink, &a->net);
 
 	if (r == 0)
@@ -174,18 +180,21 @@ int bh_nics_open(struct bh_agent *a, struct bh_diags *d)
 	/* what an agent before us knew and is no more may be somebody else's address by now */
 	if (r == 0)
 		r = bh_kern_local_keep(a->kern, is_local, a->net);
-	if (r == 0) {
-		a->nics_known = true;
-		r = bh_net_each_link(a->net, see_first, &f);
-	}
+	return r < 0 ? open_error(r, d) : 0;
+}
+
+int bh_nics_open(struct bh_agent *a, struct bh_diags *d)
+{
+	struct first f = {a, d};
+	sd_event_source *source;
+	int r;
+
+	a->nics_known = true;
+	r = bh_net_each_link(a->net, see_first, &f);
 	if (r == 0)
 		r = sd_event_add_io(a->event, &source, bh_net_fd(a->net), EPOLLIN, on_netlink, a);
-	if (r < 0) {
-		if (!d->n_errors)
-			(void)bh_diag_add(d, BH_ERROR, NULL, NULL,
-					  "can't watch the network devices: %s", strerror(-r));
-		return r;
-	}
+	if (r < 0)
+		return open_error(r, d);
 	/* a new device waits for us: clients don't */
 	(void)sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
 	(void)sd_event_source_set_floating(source, true);

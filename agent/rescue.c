@@ -14,7 +14,7 @@ static void show(const struct bh_kern *k, const char *pin_dir)
 	char name[PINNED_MAX][64];
 	size_t n = bh_kern_pinned(k, name, PINNED_MAX);
 
-	printf("%s/v%d: generation %llu, %zu hooks are pinned\n", pin_dir, BH_ABI,
+	printf("%s/v%d: generation %llu, %zu hooks are pinned\n", pin_dir, bh_kern_abi(k),
 	       (unsigned long long)bh_kern_generation(k), n);
 	for (size_t i = 0; i < MIN(n, (size_t)PINNED_MAX); i++)
 		printf("  %s\n", name[i]);
@@ -71,6 +71,8 @@ int bh_rescue(const struct bh_agent_opts *opts, bool detach)
 		bh_diags_print(&d, stderr, false);
 		return BH_EXIT_FAILED;
 	}
-	show(k, opts->pin_dir);
+	/* two: an upgrade was cut short */
+	for (const struct bh_kern *set = k; set; set = bh_kern_next(set))
+		show(set, opts->pin_dir);
 	return detach ? end(k, opts) : BH_EXIT_OK;
 }

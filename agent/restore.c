@@ -10,6 +10,14 @@
 #include "control/state.h"
 #include "failsafe.h"
 
+/* What programs of another version enforce beside ours, which have no generation yet; 0: nothing. */
+static __u64 held_generation(const struct bh_agent *a)
+{
+	const struct bh_kern *next = bh_kern_next(a->kern);
+
+	return next ? bh_kern_generation(next) : 0;
+}
+
 /* The first error's text is what `status` will show. */
 static void keep_trouble(struct bh_agent *a, const struct bh_diags *d, const char *by_default)
 {
@@ -47,6 +55,9 @@ static void take_flags(struct bh_agent *a, struct bh_state *s)
 	bh_numbers_free(a->live.numbers);
 	a->live.numbers = TAKE_PTR(s->numbers);
 	a->cap_observe = s->cap_observe;
+	/* a control word that is new does not know of it yet */
+	if (!bh_kern_generation(a->kern))
+		(void)bh_kern_set_ctl(a->kern, s->cap_observe ? BH_CTL_OBSERVE : 0, 0);
 	a->detached = s->detached;
 }
 
@@ -147,7 +158,7 @@ static int restore_map(struct bh_agent *a, struct bh_state *s, struct bh_diags *
 	__u64 live = bh_kern_generation(a->kern);
 
 	/* what the kernel enforces outlives a detach that was cut short */
-	if (!s->map || (s->detached && !live))
+	if (!s->map || (s->detached && !live && !held_generation(a)))
 		return 0;
 	if (live && live == s->generation) {
 		int r = know_again(a, s, d);
@@ -176,7 +187,7 @@ int bh_agent_restore(struct bh_agent *a, struct bh_diags *d)
 	_cleanup_(bh_marker_clear) struct bh_marker m = {0};
 	_cleanup_(bh_state_clear) struct bh_state s = {0};
 	_cleanup_diags_ struct bh_diags said = {0};
-	__u64 live = bh_kern_generation(a->kern);
+	__u64 live = MAX(bh_kern_generation(a->kern), held_generation(a));
 	int marker = bh_marker_load(a->opts.state_dir, &said, &m);
 	bool emergency = live && live == m.emergency;
 	__u64 floor = emergency ? m.generation : MAX(live, m.generation);
@@ -198,5 +209,5 @@ int bh_agent_restore(struct bh_agent *a, struct bh_diags *d)
 	/* a host with a generation, or one that never denied, goes on as it is */
 	if (r == 0 || (live && !emergency) || marker == -ENOENT)
 		return 0;
-	return no_map(a, &m, emergency, d);
+	return no_map(a, &m, emergency && bh_kern_generation(a->kern) == live, d);
 }

@@ -16,7 +16,7 @@
 /* Our hooks, in ticks. */
 #define HOOKS_EVERY 5
 
-static void watch_forwarding(struct bh_agent *a)
+void bh_watch_forwarding(struct bh_agent *a)
 {
 	int on4 = bh_net_forwards(AF_INET), on6 = bh_net_forwards(AF_INET6);
 	__u32 set = 0;
@@ -116,6 +116,7 @@ static void watch_hooks(struct bh_agent *a)
 	/* sockets that came while a hook was away have no facts: the seed gives them some */
 	if (lost && (bh_kern_attach(a->kern, &d) < 0 || bh_kern_seed(a->kern, &d) < 0))
 		bh_log_diags(&d);
+	bh_agent_relieve(a);
 	for (size_t i = 0; i < a->n_nic; i++)
 		lost += !a->nic[i].ok;
 	if (lost)
@@ -183,7 +184,7 @@ static void watch_cgroups(struct bh_agent *a)
 
 void bh_watch_now(struct bh_agent *a)
 {
-	watch_forwarding(a);
+	bh_watch_forwarding(a);
 	watch_users(a, true);
 	watch_hooks(a);
 }
@@ -195,7 +196,7 @@ static int on_tick(sd_event_source *source, _unused_ uint64_t usec, void *arg)
 	/* a detach that is being answered: nothing may come back */
 	if (a->leaving)
 		return 0;
-	watch_forwarding(a);
+	bh_watch_forwarding(a);
 	watch_users(a, false);
 	watch_cgroups(a);
 	if (a->ticks++ % HOOKS_EVERY == 0)
@@ -208,7 +209,6 @@ int bh_watch_open(struct bh_agent *a)
 {
 	a->users_mtime = newest_mtime();
 	a->users_ns = a->clock->boot_ns();
-	watch_forwarding(a);
 	if (!bh_kern_has(a->kern, "cgroup_mkdir"))
 		births_open(a);
 	return sd_event_add_time_relative(a->event, &a->tick, CLOCK_MONOTONIC, TICK_USEC, 0,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * adopt.bpf.c - sockets that are older than us: what sock_create, bind and listen would have
- * noted, from the sockets themselves. The agent runs the iterators once it has attached
- * (bh_kern_seed()); a second run adds nothing.
+ * noted, from the sockets themselves, or from what programs of another ABI noted of them. The
+ * agent runs the iterators once it has attached (bh_kern_seed()); a second run adds nothing.
  *
  * An iterator sees one network namespace, the agent's. Sockets of others get their facts from
  * the hooks, on their first packet, and their listeners stay unknown. Not seen anywhere: raw
@@ -141,6 +141,107 @@ int bh_seed_udp(struct bpf_iter__udp *ctx)
 	key_of(sk, IPPROTO_UDP, &key);
 	/* a connected one takes datagrams of its peer only: it is found by its own tuple */
 	note(up, &facts, is_kernels(sk), BPF_CORE_READ(sk, __sk_common.skc_dport) ? 0 : &key);
+	return 0;
+}
+
+/* --- what another ABI's programs noted ----------------------------------------------------------- */
+
+/*
+ * The agent runs these over the socket storage of the set of programs that it relieves
+ * (agent/kern/handover.c), in the order in which they stand here; its values have our layout
+ * (BH_ABI_SOCKETS). They see every namespace and every kind of socket. What a socket has of ours
+ * already is newer, and stays. Who began a connection is known only here: the seeds above must
+ * guess. No generation is carried over: each verdict is given anew.
+ */
+SEC("iter/bpf_sk_storage_map")
+int bh_take_sess(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	const struct bh_session *was = ctx->value;
+	struct sock *sk = ctx->sk;
+	struct bh_session *s;
+
+	if (!sk || !was || !was->dir_known)
+		return 0;
+	s = bpf_sk_storage_get(&bh_session, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!s || s->dir_known)
+		return 0;
+	/* for the event at its end */
+	s->peer = was->peer;
+	s->peer_port = was->peer_port;
+	s->reason = was->reason;
+	s->rule = was->rule;
+	s->remote = was->remote;
+	s->packets[0] = was->packets[0];
+	s->packets[1] = was->packets[1];
+	s->bytes[0] = was->bytes[0];
+	s->bytes[1] = was->bytes[1];
+	s->begin_ns = was->begin_ns;
+	s->flags = was->flags;
+	s->dir = was->dir;
+	bh_barrier();
+	s->dir_known = 1;
+	return 0;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int bh_take_udp(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	const struct bh_udp *was = ctx->value;
+	struct sock *sk = ctx->sk;
+	struct bh_udp *u;
+
+	if (!sk || !was || bpf_sk_storage_get(&bh_udp, sk, 0, 0))
+		return 0;
+	u = bpf_sk_storage_get(&bh_udp, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!u)
+		return 0;
+	for (int i = 0; i < BH_UDP_SLOTS; i++) {
+		if (was->slot[i].gen == BH_CLAIMED)
+			continue;
+		u->slot[i].peer = was->slot[i].peer;
+		u->slot[i].port = was->slot[i].port;
+		u->slot[i].reason = was->slot[i].reason;
+		u->slot[i].rule = was->slot[i].rule;
+		bh_barrier();
+		u->slot[i].sent_ns = was->slot[i].sent_ns;
+	}
+	u->group_port = was->group_port;
+	u->group_ns = was->group_ns;
+	return 0;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int bh_take_facts(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	const struct bh_facts *was = ctx->value;
+	struct sock *sk = ctx->sk;
+	struct bh_facts facts;
+
+	if (!sk || !was)
+		return 0;
+	facts = *was;
+	bpf_sk_storage_get(&bh_facts, sk, &facts, BPF_SK_STORAGE_GET_F_CREATE);
+	return 0;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int bh_take_bound(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	const struct bh_bound *was = ctx->value;
+	struct sock *sk = ctx->sk;
+	const struct bh_facts *known;
+	struct bh_listen_key key;
+	struct bh_facts facts = {};
+
+	if (!sk || !was || !was->key.port)
+		return 0;
+	key = was->key;
+	known = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
+	if (known)
+		facts = *known;
+	else
+		facts_of(sk, &facts);
+	note(sk, &facts, is_kernels(sk), &key);
 	return 0;
 }
 

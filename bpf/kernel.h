@@ -143,4 +143,11 @@ struct bpf_iter__udp {
 	struct udp_sock *udp_sk;
 } BH_CORE;
 
+/* One for each socket that has storage in the map; NULL: the end. */
+struct bpf_iter__bpf_sk_storage_map {
+	struct bpf_iter_meta *meta;
+	struct sock *sk;
+	void *value;
+} BH_CORE;
+
 #endif

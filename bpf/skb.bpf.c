@@ -322,6 +322,41 @@ __inline void bh_udp_starts(struct bpf_sock *sk)
 		__sync_fetch_and_and(&l->flags, ~BH_LISTEN_RECV_ONLY);
 }
 
+__inline void bh_udp_asks(struct bh_udp *u, struct bpf_sock *sk, const struct bh_conv *c, __u64 gen,
+			  const struct bh_ruling *r)
+{
+	bh_udp_starts(sk);
+	bh_udp_remember(u, c, gen, r);
+	if (bh_addr_is_group(&c->remote_addr)) {
+		u->group_port = c->remote_port;
+		u->group_ns = bpf_ktime_get_boot_ns();
+	}
+}
+
+/*
+ * Nothing is judged yet: no map was applied, or programs of another ABI still do it. Whom a
+ * socket asks is remembered all the same, for the answer may come when a map is in force. Of no
+ * generation: then it is judged whether it may ask there.
+ */
+__subprog int bh_udp_unjudged(struct __sk_buff *skb, struct bpf_sock *sk)
+{
+	const struct bh_ruling none = {};
+	struct bh_udp_slot *slot;
+	struct bh_udp *u;
+	struct bh_conv c;
+
+	bh_conv_begin(&c, skb, sk->protocol, BH_OUT);
+	if (bh_conv_parse(skb, &c) != BH_CONTINUE)
+		return 0;
+	u = bpf_sk_storage_get(&bh_udp, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	slot = bh_udp_slot_of(u, &c);
+	if (slot)
+		slot->sent_ns = bpf_ktime_get_boot_ns();
+	else if (u)
+		bh_udp_asks(u, sk, &c, 0, &none);
+	return 0;
+}
+
 /* A new peer: an answer to one that may ask, or a conversation of our own. */
 __subprog int bh_udp_send(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
 			  struct bh_conv *c)
@@ -343,12 +378,7 @@ __subprog int bh_udp_send(struct __sk_buff *skb, const struct bh_run *run, struc
 		u = bpf_sk_storage_get(&bh_udp, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!u)
 			return bh_verdict_named(run, c, BH_R_NO_STORAGE);
-		bh_udp_starts(sk);
-		bh_udp_remember(u, c, run->gen, &r);
-		if (bh_addr_is_group(&c->remote_addr)) {
-			u->group_port = c->remote_port;
-			u->group_ns = bpf_ktime_get_boot_ns();
-		}
+		bh_udp_asks(u, sk, c, run->gen, &r);
 	}
 	return bh_verdict(run, c, &r, BH_TELL_BEGIN);
 }
@@ -520,23 +550,32 @@ __subprog int bh_skb_other(struct __sk_buff *skb, const struct bh_run *run, stru
 
 /* --- entry points ------------------------------------------------------------------------------------------ */
 
+__inline bool bh_sk_is_udp(const struct bpf_sock *sk)
+{
+	return (sk->protocol == IPPROTO_UDP || sk->protocol == IPPROTO_UDPLITE) &&
+	       sk->type == BH_SOCK_DGRAM;
+}
+
 __inline int bh_skb(struct __sk_buff *skb, enum bh_dir way)
 {
 	struct bpf_sock *sk = skb->sk;
 	struct bh_run run;
+	bool applied = bh_run_begin(&run);
 
-	if (!bh_run_begin(&run))
-		return BH_PASS;
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
+	if (!applied) {
+		if (way == BH_OUT && sk && bh_sk_is_udp(sk))
+			bh_udp_unjudged(skb, sk);
+		return BH_PASS;
+	}
 	if (!sk) {
 		bh_count_reason(BH_R_NO_SOCKET, 1, skb->len);
 		return BH_DROP;
 	}
 	if (sk->protocol == IPPROTO_TCP && sk->type == BH_SOCK_STREAM)
 		return bh_skb_tcp(skb, &run, sk, way);
-	if ((sk->protocol == IPPROTO_UDP || sk->protocol == IPPROTO_UDPLITE) &&
-	    sk->type == BH_SOCK_DGRAM)
+	if (bh_sk_is_udp(sk))
 		return bh_skb_udp(skb, &run, sk, way);
 	return bh_skb_other(skb, &run, sk, way);
 }

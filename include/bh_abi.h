@@ -6,14 +6,29 @@
  * Fixed width, padding named, sizes asserted. Ports are in host order (so that
  * `bpftool map dump` prints 443), addresses are always 16 bytes in network order
  * with IPv4 as ::ffff:a.b.c.d, times are CLOCK_BOOTTIME nanoseconds.
- * A layout change means a new BH_ABI: pins of another ABI are never adopted.
+ * A layout change means a new BH_ABI: pins of another ABI are never adopted, an agent hands over
+ * beside them (agent/kern/handover.c). For that a few things are the same in every ABI: struct
+ * bh_ctl, the names of pins, and, as long as BH_ABI_SOCKETS is, what a socket carries.
  */
 #ifndef BH_ABI_H
 #define BH_ABI_H
 
 #include <linux/types.h>
 
+#ifndef BH_ABI
 #define BH_ABI 1
+#endif
+/* Moves with the layout or the meaning of struct bh_facts, bh_session, bh_udp and bh_bound. */
+#define BH_ABI_SOCKETS 1
+
+/* A build of another ABI, to hand over to and from: see `make ABI=2`. */
+#if BH_ABI != 1
+#define BH_OTHER_LAYOUT __u64 other_layout[2];
+#define BH_OTHER_BYTES	16
+#else
+#define BH_OTHER_LAYOUT
+#define BH_OTHER_BYTES 0
+#endif
 
 #define BH_ASSERT_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed size")
 
@@ -63,13 +78,16 @@ enum bh_ctl_flags {
  * @netns:     cookie of the agent's network namespace (an XDP program can't ask)
  * @root_cgid: the agent's cgroup root
  * @flags:     enum bh_ctl_flags
+ * @sockets:   BH_ABI_SOCKETS of who wrote it
+ *
+ * The same in every ABI; it may only grow.
  */
 struct bh_ctl {
 	__u64 gen;
 	__u64 netns;
 	__u64 root_cgid;
 	__u32 flags;
-	__u32 pad;
+	__u32 sockets;
 };
 BH_ASSERT_SIZE(struct bh_ctl, 32);
 
@@ -324,12 +342,13 @@ enum bh_cg_flags {
 
 /* bh_cgroups[cgroup id]: written by cgroup_mkdir and by the agent's walk, both sides. */
 struct bh_cgroup {
+	BH_OTHER_LAYOUT
 	__u64 parent;
 	__u32 flags; /* enum bh_cg_flags */
 	__u32 level;
 	struct bh_cg_side side[2];
 };
-BH_ASSERT_SIZE(struct bh_cgroup, 16 + 2 * (24 + 16 * BH_USER_DEPTH));
+BH_ASSERT_SIZE(struct bh_cgroup, BH_OTHER_BYTES + 16 + 2 * (24 + 16 * BH_USER_DEPTH));
 
 /* --- listeners --------------------------------------------------------------------------- */
 
@@ -349,13 +368,14 @@ enum bh_listen_flags {
 };
 
 struct bh_listener {
+	BH_OTHER_LAYOUT
 	__u64 cgid;
 	__u32 uid;
 	__u32 users; /* sockets bound to it */
 	__u32 flags; /* enum bh_listen_flags */
 	__u32 pad;
 };
-BH_ASSERT_SIZE(struct bh_listener, 24);
+BH_ASSERT_SIZE(struct bh_listener, BH_OTHER_BYTES + 24);
 
 /* --- what a socket carries --------------------------------------------------------------- */
 

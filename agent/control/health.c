@@ -50,6 +50,16 @@ static void exam_hooks(struct exam *e)
 			note(e, "this kernel has no %s: %s", f[i].name, f[i].effect);
 }
 
+/* A handover that has not come to its end. */
+static void exam_others(struct exam *e)
+{
+	const struct bh_kern *s = e->a->kern;
+
+	while ((s = bh_kern_next(s)))
+		weak(e, "programs of another version (v%d) enforce generation %llu beside ours",
+		     bh_kern_abi(s), (unsigned long long)bh_kern_generation(s));
+}
+
 static void on_absent(void *ctx, const char *name)
 {
 	struct exam *e = ctx;
@@ -113,6 +123,14 @@ static bool has_failsafe(const struct bh_map *map)
 	return false;
 }
 
+/* Something is enforced, if not by us. */
+static bool is_held(const struct bh_agent *a)
+{
+	const struct bh_kern *next = bh_kern_next(a->kern);
+
+	return next && bh_kern_generation(next);
+}
+
 static void exam_map(struct exam *e)
 {
 	const struct bh_agent *a = e->a;
@@ -132,6 +150,8 @@ static void exam_map(struct exam *e)
 	else if (!gen && a->detached)
 		weak(e, "enforcement was ended by `bulkhead detach`; `bulkhead apply` begins it "
 			"again");
+	else if (!gen && is_held(a))
+		weak(e, "the map in force can't be read: apply it again");
 	else if (!gen)
 		weak(e, "no map was applied yet: nothing is denied");
 	else if (!a->live.map)
@@ -149,7 +169,7 @@ static const char *state_of(const struct exam *e)
 {
 	const struct bh_agent *a = e->a;
 
-	if (a->no_policy || !bh_kern_generation(a->kern))
+	if (a->no_policy || (!bh_kern_generation(a->kern) && !is_held(a)))
 		return "no_policy";
 	if (a->cap_observe)
 		return "observing";
@@ -165,6 +185,7 @@ int bh_health_read(struct bh_agent *a, struct bh_health *ret)
 	if (!e.problems)
 		return -ENOMEM;
 	exam_map(&e);
+	exam_others(&e);
 	exam_hooks(&e);
 	exam_nics(&e);
 	exam_tables(&e);

@@ -3,7 +3,6 @@
  * adopt.c - takes over what an earlier agent pinned: maps with all they hold, links by fd.
  * Called by bh_kern_open(). Looks and holds; bh_kern_attach() is what changes things.
  */
-#include <dirent.h>
 #include <string.h>
 #include "kern_internal.h"
 
@@ -72,22 +71,14 @@ int bh_adopt_maps(struct bh_kern *k, struct bh_diags *d)
 
 /* --- links ----------------------------------------------------------------------------------- */
 
-static int adopt_dir(struct bh_kern *k, const char *sub)
+static int adopt_link(struct bh_kern *k, const char *name)
 {
-	char path[BH_PIN_PATH_MAX];
-	struct dirent *e;
-	DIR *dir;
-	int r = bh_pin_path(k, sub, "", path);
+	return bh_nic_adopt(k, "links", name);
+}
 
-	if (r < 0)
-		return r;
-	dir = opendir(path);
-	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
-	while (r == 0 && (e = readdir(dir)))
-		r = bh_nic_adopt(k, sub, e->d_name);
-	closedir(dir);
-	return r;
+static int adopt_prog(struct bh_kern *k, const char *name)
+{
+	return bh_nic_adopt(k, "progs", name);
 }
 
 int bh_adopt_links(struct bh_kern *k, struct bh_diags *d)
@@ -107,9 +98,9 @@ int bh_adopt_links(struct bh_kern *k, struct bh_diags *d)
 		k->link[i] = r < 0 ? -1 : r;
 		any |= r >= 0;
 	}
-	r = adopt_dir(k, "links");
+	r = bh_pin_each(k, "links", adopt_link);
 	if (r == 0)
-		r = adopt_dir(k, "progs");
+		r = bh_pin_each(k, "progs", adopt_prog);
 	if (r < 0)
 		return kern_error(d, r, NULL, "can't read the pins of '%s': %s", k->dir,
 				  strerror(-r));

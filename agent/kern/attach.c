@@ -116,6 +116,7 @@ static void refresh_ctl(struct bh_kern *k, struct bh_diags *d)
 			     (unsigned long long)k->root_cgid);
 		__atomic_store_n(&k->ctl->root_cgid, k->root_cgid, __ATOMIC_RELEASE);
 	}
+	k->ctl->sockets = BH_ABI_SOCKETS;
 	if (k->ctl->netns != k->netns) {
 		kern_warning(d, NULL, "the pinned policy was loaded in another network namespace");
 		__atomic_store_n(&k->ctl->netns, k->netns, __ATOMIC_RELEASE);
@@ -152,7 +153,7 @@ int bh_kern_attach(struct bh_kern *k, struct bh_diags *d)
 
 int bh_kern_detach(struct bh_kern *k)
 {
-	int r = bh_nic_detach_all(k);
+	int r = bh_nic_detach_all(k), others = bh_sets_end(k);
 
 	for (int i = 0; i < BH_PROG_MAX; i++) {
 		if (k->link[i] < 0)
@@ -164,6 +165,8 @@ int bh_kern_detach(struct bh_kern *k)
 		k->link[i] = -1;
 	}
 	k->staged_gen = 0;
+	if (r == 0)
+		r = others;
 	/* last: links without maps are refused by the next open */
 	return r < 0 ? r : bh_pin_remove_all(k);
 }

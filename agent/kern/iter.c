@@ -80,12 +80,55 @@ int bh_kern_walk(struct bh_kern *k, struct bh_diags *d)
 	return bh_iter_walk(k, 3, d);
 }
 
+/*
+ * Twice: a socket accepted behind the iterator's back, from a listener that had nothing of ours
+ * yet, is found the second time.
+ */
+static int take_from(struct bh_kern *k, const struct bh_kern *s, struct bh_diags *d)
+{
+	static const struct {
+		enum bh_prog prog;
+		const char *map;
+	} takes[] = {
+		{BH_PROG_TAKE_SESS, "bh_session"},
+		{BH_PROG_TAKE_UDP, "bh_udp"},
+		{BH_PROG_TAKE_FACTS, "bh_facts"},
+		{BH_PROG_TAKE_BOUND, "bh_bound"},
+	};
+
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(takes); i++) {
+		enum bh_prog prog = takes[i % ARRAY_SIZE(takes)].prog;
+		_cleanup_close_ int fd = bh_pin_get(s, "maps", takes[i % ARRAY_SIZE(takes)].map);
+		union bpf_iter_link_info target = {.map = {.map_fd = (__u32)fd}};
+		_cleanup_(printed_free) struct printed nothing = {0};
+		int r = fd < 0 ? fd : run(k, prog, &target, &nothing);
+
+		if (r < 0)
+			return kern_error(d, r, NULL, "%s: can't take over what '%s' knows: %s",
+					  bh_progs[prog].name, s->dir, strerror(-r));
+	}
+	return 0;
+}
+
+/* What other ABIs' programs know of sockets. With another layout the seeds have to guess. */
+static int take_sockets(struct bh_kern *k, struct bh_diags *d)
+{
+	int r = 0;
+
+	for (const struct bh_kern *s = k->beside; r == 0 && s; s = s->beside)
+		if (s->ctl && s->ctl->sockets == BH_ABI_SOCKETS)
+			r = take_from(k, s, d);
+	return r;
+}
+
 int bh_kern_seed(struct bh_kern *k, struct bh_diags *d)
 {
 	static const enum bh_prog seeds[] = {BH_PROG_SEED_TCP, BH_PROG_SEED_UDP};
 	_cleanup_(printed_free) struct printed nothing = {0};
 	int r = bh_kern_walk(k, d);
 
+	if (r == 0)
+		r = take_sockets(k, d);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(seeds); i++) {

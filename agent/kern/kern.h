@@ -46,7 +46,7 @@ struct bh_hook_state {
 /**
  * bh_kern_open - adopt what is pinned, or load afresh
  *
- * Pinned maps and links of this ABI are reused; programs are loaded anew and swapped into
+ * Pinned maps and links of this ABI are reused (those of another: see bh_kern_relieve()); programs are loaded anew and swapped into
  * the pinned links by bpf_link_update, so there is no gap. Fails closed: on error nothing
  * that was pinned has changed. Links are held by fd as well as by pin.
  * Return: 0, -EPERM (a capability is missing), -EOPNOTSUPP (kernel), -EEXIST (a pinned map
@@ -66,12 +66,27 @@ int bh_kern_seed(struct bh_kern *k, struct bh_diags *d);
 int bh_kern_nic_attach(struct bh_kern *k, int ifindex, const char *name, enum bh_nic_mode mode,
 		       bool take_over, struct bh_diags *d);
 int bh_kern_nic_detach(struct bh_kern *k, int ifindex, const char *name);
-/* Remove every program and pin: enforcement ends. */
+/* Remove every program and pin, of every ABI: enforcement ends. */
 int bh_kern_detach(struct bh_kern *k);
 
 /*
- * What is pinned in @pin_dir, without loading anything: for `rescue`, when no agent starts.
- * Good for bh_kern_pinned(), bh_kern_generation(), bh_kern_detach() and bh_kern_close() alone.
+ * The pins of another ABI that stand beside ours, NULL: none, and those beside them. Good for
+ * bh_kern_abi() and bh_kern_generation(); they go with @k.
+ */
+struct bh_kern *bh_kern_next(const struct bh_kern *k);
+int bh_kern_abi(const struct bh_kern *k);
+/**
+ * bh_kern_relieve - end the sets of other ABIs whose generation is below ours
+ *
+ * Our programs are swapped into their devices' links first. Return: how many ended, or -errno
+ * (see @d; both go on enforcing).
+ */
+int bh_kern_relieve(struct bh_kern *k, struct bh_diags *d);
+
+/*
+ * What is pinned in @pin_dir, without loading anything: for `rescue`, when no agent starts. Our
+ * ABI's first, if there is any. Good for bh_kern_next(), bh_kern_abi(), bh_kern_pinned(),
+ * bh_kern_generation(), bh_kern_detach() and bh_kern_close() alone.
  * Return: 0, -ENOENT (nothing is pinned), -EPERM, ... (see @d).
  */
 int bh_kern_open_pins(const char *pin_dir, struct bh_diags *d, struct bh_kern **ret);

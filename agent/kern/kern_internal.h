@@ -52,6 +52,11 @@ enum bh_prog {
 	BH_PROG_SEED_UDP,
 	BH_PROG_CUT_TCP,
 	BH_PROG_CUT_LIST,
+	/* in the order in which they run: facts without a session would say who began, wrongly */
+	BH_PROG_TAKE_SESS,
+	BH_PROG_TAKE_UDP,
+	BH_PROG_TAKE_FACTS,
+	BH_PROG_TAKE_BOUND,
 	BH_PROG_MAX,
 };
 
@@ -145,6 +150,8 @@ struct bulkhead; /* the skeleton; open.c alone includes it */
  * @drain:      a private outer map; writing it waits for a grace period
  * @drained:    a grace period has passed since the last flip
  * @staged_gen: what publish will enforce; 0 = nothing is staged
+ * @beside:     the pins of another set, newest generation first, each with the next: dir, abi,
+ *              links, devices and ctl (read only), and nothing loaded. See handover.c
  */
 struct bh_kern {
 	struct bulkhead *skel;
@@ -158,6 +165,8 @@ struct bh_kern {
 	size_t n_nic;
 
 	char *dir;
+	int abi;
+	struct bh_kern *beside;
 	char *cgroup_path;
 	int cgroup_fd;
 	__u64 root_cgid;
@@ -206,8 +215,13 @@ static inline int bh_kern_map_fd(const struct bh_kern *k, enum bh_map_id id)
 /* <dir>/<sub>/<name>. Return: 0, -ENAMETOOLONG. */
 int bh_pin_path(const struct bh_kern *k, const char *sub, const char *name,
 		char ret[BH_PIN_PATH_MAX]);
-/* Checks that @pin_dir lies on a bpffs and sets k->dir. Makes nothing. */
+/* Checks that @pin_dir lies on a bpffs and sets k->dir and k->abi. Makes nothing. */
 int bh_pin_check(struct bh_kern *k, const char *pin_dir, struct bh_diags *d);
+#define BH_PIN_STR_(abi) #abi
+#define BH_PIN_STR(abi)	 BH_PIN_STR_(abi)
+#define BH_PIN_OWN	 "v" BH_PIN_STR(BH_ABI)
+/* k->dir alone: directory @set of @pin_dir. */
+int bh_pin_set(struct bh_kern *k, const char *pin_dir, const char *set);
 /* Makes <dir>/{links,progs}; maps/ appears whole or not at all, see bh_pin_maps(). */
 int bh_pin_make_dirs(struct bh_kern *k, struct bh_diags *d);
 /* True when maps/ is there: a whole set of maps was pinned. */
@@ -220,7 +234,9 @@ int bh_pin_replace(const struct bh_kern *k, const char *sub, const char *name, i
 int bh_pin_get(const struct bh_kern *k, const char *sub, const char *name);
 void bh_pin_remove(const struct bh_kern *k, const char *sub, const char *name);
 bool bh_pin_exists(const struct bh_kern *k, const char *sub, const char *name);
-/* Removes <dir> with all that is in it. */
+/* Calls for each name in @sub; what is not 0 ends it. Fine if there is no such directory. */
+int bh_pin_each(struct bh_kern *k, const char *sub, int (*fn)(struct bh_kern *k, const char *name));
+/* The maps first, in one step: what is left can't be adopted. Then all of <dir>. */
 int bh_pin_remove_all(const struct bh_kern *k);
 
 /* --- probe.c ------------------------------------------------------------------------------- */
@@ -231,6 +247,17 @@ static inline bool bh_has(const struct bh_kern *k, enum bh_feat feat)
 {
 	return k->feature[feat].works;
 }
+
+/* --- handover.c ---------------------------------------------------------------------------- */
+
+/* What is pinned in <pin_dir>/<name>, without loading anything. -ENOENT: no such directory. */
+int bh_set_open(const char *pin_dir, const char *name, struct bh_diags *d, struct bh_kern **ret);
+/* All but that of our ABI's name, newest generation first; NULL = none. */
+int bh_sets_find(const char *pin_dir, struct bh_diags *d, struct bh_kern **ret);
+/* Makes ours one of k->beside if another enforces something newer: it is not to be adopted. */
+int bh_set_aside(struct bh_kern *k, const char *pin_dir, struct bh_diags *d);
+/* Detaches and removes all that stand beside @k. */
+int bh_sets_end(struct bh_kern *k);
 
 /* --- adopt.c ------------------------------------------------------------------------------- */
 
@@ -256,6 +283,10 @@ int bh_nic_refresh(struct bh_kern *k, struct bh_diags *d);
 const char *bh_nic_in_mode(const struct bh_kern *k, const struct bh_nic *nic);
 const char *bh_nic_out_mode(const struct bh_kern *k, const struct bh_nic *nic);
 int bh_nic_detach_all(struct bh_kern *k);
+/* Is this the name of a device's link? */
+bool bh_nic_is_pin(const char *pin);
+/* The devices of @s are @k's from now on, links and filters as they are. bh_nic_refresh() next. */
+int bh_nic_take(struct bh_kern *k, struct bh_kern *s);
 /* Lets go of the fds; what is attached stays. */
 void bh_nic_free_all(struct bh_kern *k);
 

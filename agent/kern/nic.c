@@ -338,6 +338,22 @@ static int attach_in(struct bh_kern *k, struct bh_nic *nic, enum bh_nic_mode mod
 	return r;
 }
 
+/* Until that set is relieved its program stays: ours has no generation yet. */
+static bool is_guarded_by_others(const struct bh_kern *k, int ifindex, const char *name)
+{
+	if (find_nic(k, ifindex))
+		return false;
+	for (const struct bh_kern *s = k->beside; s; s = s->beside) {
+		const struct bh_nic *nic = find_nic(s, ifindex);
+
+		if (nic && !strcmp(nic->name, name) &&
+		    (link_alive(nic, BH_NIC_LINK_XDP) || link_alive(nic, BH_NIC_LINK_IN) ||
+		     nic->clsact[BH_IN]))
+			return true;
+	}
+	return false;
+}
+
 int bh_kern_nic_attach(struct bh_kern *k, int ifindex, const char *name, enum bh_nic_mode mode,
 		       bool take_over, struct bh_diags *d)
 {
@@ -346,6 +362,8 @@ int bh_kern_nic_attach(struct bh_kern *k, int ifindex, const char *name, enum bh
 
 	if (mode == BH_NIC_OFF)
 		return bh_kern_nic_detach(k, ifindex, name);
+	if (is_guarded_by_others(k, ifindex, name))
+		return 0;
 	nic = get_nic(k, ifindex, name);
 	if (!nic)
 		return -ENOMEM;
@@ -433,6 +451,34 @@ int bh_nic_adopt(struct bh_kern *k, const char *sub, const char *pin)
 		nic = nic_of_pin(k, clsact_prefix[dir], pin);
 		if (nic)
 			nic->clsact[dir] = true;
+	}
+	return 0;
+}
+
+bool bh_nic_is_pin(const char *pin)
+{
+	for (int i = 0; i < BH_NIC_LINKS; i++)
+		if (!strncmp(pin, prefix[i], strlen(prefix[i])))
+			return true;
+	return false;
+}
+
+int bh_nic_take(struct bh_kern *k, struct bh_kern *s)
+{
+	for (size_t i = 0; i < s->n_nic; i++) {
+		struct bh_nic *from = &s->nic[i], *to = get_nic(k, from->ifindex, from->name);
+
+		if (!to)
+			return -ENOMEM;
+		for (int j = 0; j < BH_NIC_LINKS; j++) {
+			/* ours already: killed while the other set went, both have a pin of it */
+			if (from->link[j] < 0 || link_alive(to, j))
+				continue;
+			bh_closep(&to->link[j]);
+			to->link[j] = TAKE_FD(from->link[j]);
+		}
+		for (int dir = BH_IN; dir <= BH_OUT; dir++)
+			to->clsact[dir] |= from->clsact[dir];
 	}
 	return 0;
 }

@@ -38,6 +38,10 @@ const struct bh_prog_desc bh_progs[BH_PROG_MAX] = {
 	[BH_PROG_SEED_UDP] = {"bh_seed_udp", BH_ROLE_ITER, BH_FEAT_BTF},
 	[BH_PROG_CUT_TCP] = {"bh_cut_tcp", BH_ROLE_ITER, BH_FEAT_SOCK_DESTROY},
 	[BH_PROG_CUT_LIST] = {"bh_cut_list", BH_ROLE_ITER, BH_FEAT_BTF},
+	[BH_PROG_TAKE_SESS] = {"bh_take_sess", BH_ROLE_ITER, BH_FEAT_BTF},
+	[BH_PROG_TAKE_UDP] = {"bh_take_udp", BH_ROLE_ITER, BH_FEAT_BTF},
+	[BH_PROG_TAKE_FACTS] = {"bh_take_facts", BH_ROLE_ITER, BH_FEAT_BTF},
+	[BH_PROG_TAKE_BOUND] = {"bh_take_bound", BH_ROLE_ITER, BH_FEAT_BTF},
 };
 
 const char *const bh_map_names[BH_MAP_MAX] = {
@@ -261,8 +265,20 @@ static int pin_fresh(struct bh_kern *k, struct bh_diags *d)
 
 	k->ctl->netns = k->netns;
 	k->ctl->root_cgid = k->root_cgid;
+	k->ctl->sockets = BH_ABI_SOCKETS;
 	r = bh_pin_make_dirs(k, d);
 	return r < 0 ? r : bh_pin_maps(k, d);
+}
+
+static int find_others(struct bh_kern *k, const char *pin_dir, struct bh_diags *d)
+{
+	int r = bh_sets_find(pin_dir, d, &k->beside);
+
+	if (r == 0)
+		r = bh_set_aside(k, pin_dir, d);
+	for (struct bh_kern *s = k->beside; s; s = s->beside)
+		k->gen_floor = MAX(k->gen_floor, bh_kern_generation(s));
+	return r;
 }
 
 static int open_all(struct bh_kern *k, const struct bh_kern_opts *opts, struct bh_diags *d)
@@ -291,6 +307,8 @@ static int open_all(struct bh_kern *k, const struct bh_kern_opts *opts, struct b
 		r = find_templates(k, d);
 	if (r == 0)
 		r = size_maps(k, opts, d);
+	if (r == 0)
+		r = find_others(k, opts->pin_dir, d);
 	k->adopted = bh_pin_present(k);
 	if (r == 0 && k->adopted)
 		r = bh_adopt_maps(k, d);
@@ -333,6 +351,7 @@ void bh_kern_close(struct bh_kern *k)
 {
 	if (!k)
 		return;
+	bh_kern_close(k->beside);
 	ring_buffer__free(k->ring);
 	if (k->ctl)
 		(void)munmap(k->ctl, sizeof(*k->ctl));

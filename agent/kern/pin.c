@@ -45,7 +45,14 @@ int bh_pin_check(struct bh_kern *k, const char *pin_dir, struct bh_diags *d)
 				  "mount one: mount -t bpf -o mode=0700 bpf /sys/fs/bpf, or give "
 				  "--pin-dir on a bpffs",
 				  "pin directory '%s' is not on a bpffs", pin_dir);
-	if (asprintf(&k->dir, "%s/v%d", pin_dir, BH_ABI) < 0) {
+	k->abi = BH_ABI;
+	return bh_pin_set(k, pin_dir, BH_PIN_OWN);
+}
+
+int bh_pin_set(struct bh_kern *k, const char *pin_dir, const char *set)
+{
+	free(k->dir);
+	if (asprintf(&k->dir, "%s/%s", pin_dir, set) < 0) {
 		k->dir = NULL;
 		return -ENOMEM;
 	}
@@ -205,7 +212,35 @@ bool bh_pin_exists(const struct bh_kern *k, const char *sub, const char *name)
 	return bh_pin_path(k, sub, name, path) == 0 && access(path, F_OK) == 0;
 }
 
+int bh_pin_each(struct bh_kern *k, const char *sub, int (*fn)(struct bh_kern *k, const char *name))
+{
+	char path[BH_PIN_PATH_MAX];
+	struct dirent *e;
+	DIR *dir;
+	int r = bh_pin_path(k, sub, "", path);
+
+	if (r < 0)
+		return r;
+	dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while (r == 0 && (e = readdir(dir)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			r = fn(k, e->d_name);
+	closedir(dir);
+	return r;
+}
+
 int bh_pin_remove_all(const struct bh_kern *k)
 {
-	return remove_tree(k->dir, 1);
+	char maps[BH_PIN_PATH_MAX], aside[BH_PIN_PATH_MAX];
+	int r = bh_pin_path(k, "maps", "", maps);
+
+	if (r == 0)
+		r = bh_pin_path(k, "maps_old", "", aside);
+	if (r == 0)
+		r = remove_tree(aside, 0);
+	if (r == 0 && rename(maps, aside) < 0 && errno != ENOENT)
+		r = -errno;
+	return r < 0 ? r : remove_tree(k->dir, 1);
 }

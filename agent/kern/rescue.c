@@ -4,46 +4,30 @@
  * starts. Called by `bulkheadd rescue`.
  */
 #include <string.h>
-#include <sys/mman.h>
 #include "kern_internal.h"
-
-/* The generation is nice to have: without the map the links can still be ended. */
-static void map_ctl(struct bh_kern *k)
-{
-	_cleanup_close_ int fd = bh_pin_get(k, "maps", "bh_ctl");
-	void *p;
-
-	if (fd < 0)
-		return;
-	p = mmap(NULL, sizeof(*k->ctl), PROT_READ, MAP_SHARED, fd, 0);
-	k->ctl = p == MAP_FAILED ? NULL : p;
-}
 
 int bh_kern_open_pins(const char *pin_dir, struct bh_diags *d, struct bh_kern **ret)
 {
-	_cleanup_(bh_kern_closep) struct bh_kern *k = calloc(1, sizeof(*k));
-	char path[BH_PIN_PATH_MAX];
+	_cleanup_(bh_kern_closep) struct bh_kern *checked = calloc(1, sizeof(*checked)),
+						 *others = NULL;
+	struct bh_kern *own = NULL;
 	int r;
 
-	if (!k)
+	if (!checked)
 		return -ENOMEM;
-	k->cgroup_fd = k->drain = k->drain_inner = -1;
-	for (int i = 0; i < BH_PROG_MAX; i++)
-		k->link[i] = -1;
-	r = bh_pin_check(k, pin_dir, d);
+	checked->cgroup_fd = checked->drain = checked->drain_inner = checked->table_btf = -1;
+	r = bh_pin_check(checked, pin_dir, d);
 	if (r == 0)
-		r = bh_pin_path(k, "", "", path);
-	if (r < 0)
+		r = bh_sets_find(pin_dir, d, &others);
+	if (r == 0)
+		r = bh_set_open(pin_dir, BH_PIN_OWN, d, &own);
+	if (r == -ENOENT && others)
+		own = TAKE_PTR(others);
+	else if (r < 0)
 		return r;
-	if (access(path, F_OK) < 0)
-		return -errno;
-	/* links without maps are refused to an agent; here they are what has to go */
-	k->adopted = true;
-	r = bh_adopt_links(k, d);
-	if (r < 0)
-		return r;
-	map_ctl(k);
-	*ret = TAKE_PTR(k);
+	else
+		own->beside = TAKE_PTR(others);
+	*ret = own;
 	return 0;
 }
 

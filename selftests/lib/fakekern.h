@@ -13,6 +13,7 @@
 
 static struct {
 	__u64 gen, staged, floor;
+	__u64 beside; /* generation of another ABI's set; 0 = there is none */
 	__u32 flags;
 	/* how often */
 	int stages, publishes, cuts, detaches, attaches;
@@ -87,9 +88,30 @@ size_t bh_kern_pinned(_unused_ const struct bh_kern *k, _unused_ char (*ret)[64]
 	return 0;
 }
 
-__u64 bh_kern_generation(_unused_ const struct bh_kern *k)
+/* The set beside ours stands at an address of its own. */
+#define FAKE_BESIDE ((struct bh_kern *)&fake.beside)
+
+__u64 bh_kern_generation(const struct bh_kern *k)
 {
-	return fake.gen;
+	return k == FAKE_BESIDE ? fake.beside : fake.gen;
+}
+
+struct bh_kern *bh_kern_next(const struct bh_kern *k)
+{
+	return k != FAKE_BESIDE && fake.beside ? FAKE_BESIDE : NULL;
+}
+
+int bh_kern_abi(const struct bh_kern *k)
+{
+	return k == FAKE_BESIDE ? BH_ABI + 1 : BH_ABI;
+}
+
+int bh_kern_relieve(_unused_ struct bh_kern *k, _unused_ struct bh_diags *d)
+{
+	if (!fake.beside || fake.gen <= fake.beside)
+		return 0;
+	fake.beside = 0;
+	return 1;
 }
 
 /* As next_gen() of agent/kern/stage.c. */
