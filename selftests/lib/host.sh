@@ -15,6 +15,7 @@
 
 BUILD=$(realpath "${BUILD:-build}")
 SELFTESTS_LIB=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+AGENT=$BUILD/bulkheadd
 SCOPE=""
 AGENT_UNDER=()
 
@@ -137,8 +138,7 @@ wait_for() { # seconds command...: until it succeeds
 agent_spawn() { # host interfaces [options...]: without waiting
 	local host=$1 dir=$SCOPE_DIR/$1 nics=$2
 	shift 2
-	spawn "$dir/agent.log" "$host" system.slice/bulkhead.service \
-		"${AGENT_UNDER[@]}" "$BUILD/bulkheadd" \
+	spawn "$dir/agent.log" "$host" system.slice/bulkhead.service "${AGENT_UNDER[@]}" "$AGENT" \
 		--state-dir "$dir/state" --runtime-dir "$dir/run" --pin-dir "$dir/bpf/bulkhead" \
 		--cgroup-root "$SCOPE_CG/$host" --interfaces "$nics" "$@"
 	echo "$REPLY" > "$dir/agent.pid"

@@ -1,0 +1,148 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Upgrade and downgrade between two builds whose maps have different layouts, under load, killed in
+# the middle, with a map that can't be read: somebody judges all the time, and who talks goes on
+# talking. LIMIT_S=300. Run by selftests/run; HANDOVERS says how many.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=selftests/lib/host.sh
+. selftests/lib/host.sh
+# shellcheck source=selftests/lib/probes.sh
+. selftests/lib/probes.sh
+need_agent
+HANDOVERS=${HANDOVERS:-100}
+
+other=$BUILD/abi2
+mkdir -p "$other"
+if ! make -j2 ABI=2 BUILD="$other" "$other/bulkheadd" > "$other/make.log" 2>&1; then
+	tail -n 20 "$other/make.log"
+	exit 1
+fi
+build_of() { # ABI
+	case $1 in
+	1) echo "$BUILD/bulkheadd" ;;
+	2) echo "$other/bulkheadd" ;;
+	esac
+}
+
+scope_begin bh-test
+probes_hosts || exit 1
+dir=$SCOPE_DIR/shop
+
+start() { # ABI
+	AGENT=$(build_of "$1")
+	agent_start shop eth1=auto || { tap "not ok" "the agent starts"; tap_end; }
+}
+
+pinned() { # "v1", "v1 v2"
+	on shop find "$dir/bpf/bulkhead" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | paste -sd' '
+}
+
+problems() {
+	bh shop -o json status | python3 -c '
+import json, sys
+d = json.load(sys.stdin)["data"]
+print(d["state"], d["generation"], *d["problems"], sep="\n")'
+}
+
+rescue() { # options
+	on shop "$AGENT" rescue --pin-dir "$dir/bpf/bulkhead" --state-dir "$dir/state" "$@"
+}
+
+probes_prove_themselves
+
+# --- there and back -----------------------------------------------------------------------------
+
+start 1
+check "apply" bh shop apply --yes "$SCOPE_DIR/shop.yaml"
+is "pins" v1 "$(pinned)"
+talks_start
+probes_start
+abi=1 wrong=0 signals=(TERM KILL SEGV)
+for i in $(seq "$HANDOVERS"); do
+	agent_kill shop "${signals[i % 3]}" > /dev/null || break
+	abi=$((3 - abi))
+	start $abi
+	[ "$(pinned)" = v$abi ] || wrong=$((wrong + 1))
+done
+is "$HANDOVERS handovers: without an end" 0 $wrong
+check "status is content" bh shop status
+probes_end "$HANDOVERS handovers"
+
+# --- killed in the middle -----------------------------------------------------------------------
+
+# Wherever it is killed: who starts next, of either version, brings it to an end.
+probes_start
+both=0
+for i in $(seq 12); do
+	agent_kill shop KILL > /dev/null
+	for next in $((3 - abi)) "$abi"; do
+		AGENT=$(build_of "$next")
+		spawn "$dir/agent.log" shop system.slice/bulkhead.service "$AGENT" \
+			--state-dir "$dir/state" --runtime-dir "$dir/run" --pin-dir "$dir/bpf/bulkhead" \
+			--cgroup-root "$SCOPE_CG/shop" --interfaces eth1=auto
+		echo "$REPLY" > "$dir/agent.pid"
+		# all its life is in one of these moments
+		wait_for 20 eval "[ \$(on shop find $dir/bpf/bulkhead/v$next -type f | wc -l) -ge $((i * 4)) ]"
+		agent_kill shop KILL > /dev/null
+		[ "$(pinned)" = "v1 v2" ] && both=$((both + 1))
+	done
+	abi=$((1 + i % 2))
+	start $abi
+	[ "$(pinned)" = v$abi ] || { tap "not ok" "not brought to an end: $(pinned)"; break; }
+done
+check "killed with both sets in place ($both of 24 times)" [ $both -gt 3 ]
+probes_end "killed in the middle"
+talks_end "all that time"
+
+# --- the map can't be read ------------------------------------------------------------------------
+
+agent_kill shop KILL > /dev/null
+cp -r "$dir/state" "$dir/kept"
+for f in "$dir"/state/state*; do
+	echo garbage > "$f"
+done
+probes_start
+start $((3 - abi))
+is "an agent that can't read the map leaves the other set in place" "v1 v2" "$(pinned)"
+bh shop status > /dev/null 2>&1
+is "which is 'no' to status" 3 $?
+check "and is told" grep -q "another version (v$abi) enforce generation" <<< "$(problems)"
+is "not as a host without a policy" degraded "$(problems | head -n 1)"
+check "rescue shows both" [ "$(rescue | grep -c 'hooks are pinned')" = 2 ]
+agent_kill shop TERM > /dev/null
+start $((3 - abi))
+check "apply ends it" bh shop apply --yes "$SCOPE_DIR/shop.yaml"
+abi=$((3 - abi))
+is "which leaves one set" v$abi "$(pinned)"
+check "and guards the device" wait_for 8 bh shop status
+probes_end "no map to read"
+
+all_cut() {
+	[ "$(cat "$SCOPE_DIR"/talk.* | awk '!/^#/ && $3 > 0 && $3 < $2' | wc -l)" = 6 ]
+}
+
+# --- a host that talks through it is judged after it ------------------------------------------------
+
+talks_start
+agent_kill shop TERM > /dev/null
+abi=$((3 - abi))
+start $abi
+sed '/id: web-\|id: visitors-/d; s/^allow:/allow: []/' "$SCOPE_DIR/shop.yaml" > "$SCOPE_DIR/closed.yaml"
+check "a map that allows nothing" bh shop apply --yes "$SCOPE_DIR/closed.yaml"
+check "ends what was begun before the handover" wait_for 20 all_cut
+check "the map again" bh shop apply --yes "$SCOPE_DIR/shop.yaml"
+
+# --- the end of both ---------------------------------------------------------------------------------
+
+agent_kill shop KILL > /dev/null
+for f in "$dir"/state/state*; do
+	echo garbage > "$f"
+done
+start $((3 - abi))
+agent_kill shop KILL > /dev/null
+is "two sets" "v1 v2" "$(pinned)"
+check "rescue --detach ends both" rescue --detach
+is "nothing is pinned" "" "$(pinned)"
+probes_prove_themselves
+tap_end
