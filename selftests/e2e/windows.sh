@@ -1,103 +1,35 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Promise P3: no moment without enforcement. Two probers connect all the time, one to what is
-# forbidden, its twin to what is allowed, while the agent is killed, stopped, started, hung, while
-# maps are applied, cgroups made and devices added: 0 of N pass, and N of N. Run by selftests/run.
+# Promise P3: no moment without enforcement. Probers ask all the time for what is forbidden and for
+# what is allowed, while the agent is killed in four ways and started, hangs, while maps are applied
+# and workloads born. LIMIT_S=300. Run by selftests/run; RESTARTS, COMMITS, BIRTHS say how many.
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh
 . "$(dirname "$0")/../lib/host.sh"
+# shellcheck source=selftests/lib/probes.sh
+. "$(dirname "$0")/../lib/probes.sh"
 need_agent
+RESTARTS=${RESTARTS:-100} COMMITS=${COMMITS:-1000} BIRTHS=${BIRTHS:-1000}
+ulimit -c 0
 
 scope_begin bh-test
-host_make shop && host_make outside || exit 1
-host_wire shop eth1 10.77.0.1/24,fd77::1/64 outside eth1 10.77.0.2/24,fd77::2/64 || exit 1
-
-web=system.slice/nginx.service
-cache=system.slice/redis.service
-report=system.slice/report.service
-
-cat > "$SCOPE_DIR/shop.yaml" <<'YAML'
-version: 1
-name: shop
-mode: enforce
-default: { ingress: deny, egress: deny }
-segments:
-  web:      { match: { unit: "nginx*.service" } }
-  cache:    { match: { unit: redis.service } }
-  visitors: { match: { cidr: [10.77.0.0/28, "fd77::/120"] } }
-allow:
-  - { id: web-cache, from: web, to: cache, port: tcp/6379 }
-  - { id: visitors-web, from: visitors, to: web, port: tcp/8080 }
-failsafe:
-  - { from: { cidr: [10.77.0.250/32] }, port: tcp/22, description: bastion }
-YAML
-
-probers=()
-
-probe() { # name host cgroup address port
-	local log=$SCOPE_DIR/$1.probe
-	shift
-	: > "$log"
-	(become "$1" "$2" python3 "$SELFTESTS_LIB/peer.py" probe "$3" "$4") > "$log" 2>&1 &
-	probers+=($!)
-	disown
-}
-
-probes_start() {
-	probers=()
-	probe forbidden shop $report 10.77.0.1 6379
-	probe allowed shop $web 10.77.0.1 6379
-	probe outsider outside x.service fd77::1 6379
-	probe visitor outside x.service fd77::1 8080
-	wait_for 10 eval "[ \$(cat $SCOPE_DIR/*.probe | grep -c probing) = 4 ]"
-}
-
-outcomes() { # name: "EPERM" or "EPERM connected"
-	awk '!/^#/ { printf "%s%s", sep, $1; sep = " " }' "$SCOPE_DIR/$1.probe"
-}
-
-total() { # name
-	awk '!/^#/ { n += $2 } END { print n + 0 }' "$SCOPE_DIR/$1.probe"
-}
-
-probes_end() { # what happened meanwhile
-	kill "${probers[@]}"
-	wait_for 5 eval "! kill -0 ${probers[*]} 2> /dev/null"
-	is "$1: forbidden ($(total forbidden) probes)" EPERM "$(outcomes forbidden)"
-	is "$1: its twin ($(total allowed))" connected "$(outcomes allowed)"
-	is "$1: an outsider ($(total outsider))" timeout "$(outcomes outsider)"
-	is "$1: a visitor ($(total visitor))" connected "$(outcomes visitor)"
-	check "$1: it was probed all the time" \
-		test "$(total forbidden)" -gt 200 -a "$(total allowed)" -gt 100
-}
-
-serve shop $cache tcp :: 6379
-serve shop $web tcp :: 8080
-wait_for 5 eval "[ \"\$(ask shop $report tcp 10.77.0.1 6379)\" = answered ]" ||
-	{ tap "not ok" "the server starts"; tap_end; }
-
-# The probers can fail: with nothing enforced they all get through.
-probes_start
-sleep 0.5
-kill "${probers[@]}"
-wait_for 5 eval "! kill -0 ${probers[*]} 2> /dev/null"
-is "before any map: the forbidden connect" connected "$(outcomes forbidden)"
-is "before any map: the outsider" connected "$(outcomes outsider)"
+probes_hosts || exit 1
+probes_prove_themselves
 
 agent_start shop eth1=auto || { tap "not ok" "the agent starts"; tap_end; }
 check "apply" bh shop apply --yes "$SCOPE_DIR/shop.yaml"
+talks_start
+
+# --- killed and started ---------------------------------------------------------------------------
 
 probes_start
-for _ in $(seq 6); do
-	{ agent_kill shop KILL > /dev/null && agent_start shop eth1=auto; } || break
+started=0 signals=(KILL TERM SEGV ABRT)
+for i in $(seq "$RESTARTS"); do
+	{ agent_kill shop "${signals[i % 4]}" > /dev/null && agent_start shop eth1=auto; } || break
+	started=$((started + 1))
 done
-probes_end "6 times killed and started"
-
-probes_start
-for _ in $(seq 4); do
-	{ agent_kill shop TERM > /dev/null && agent_start shop eth1=auto; } || break
-done
-probes_end "4 times stopped and started"
+is "$RESTARTS times killed and started" "$RESTARTS" $started
+probes_end "killed and started"
 
 probes_start
 kill -STOP "$(agent_pid shop)"
@@ -105,46 +37,58 @@ sleep 1
 kill -CONT "$(agent_pid shop)"
 probes_end "hung"
 
-probes_start
-for _ in $(seq 12); do
-	bh shop apply --yes "$SCOPE_DIR/shop.yaml" > /dev/null 2>&1 || tap "not ok" "apply"
-done
-probes_end "12 maps applied"
+# --- maps and workloads ------------------------------------------------------------------------------
+
+# Two maps by turns, over one connection: the command line would take longer than the commit.
+cat > "$SCOPE_DIR/commits.py" <<'PY'
+import json, socket, sys
+path, text, n = sys.argv[1], open(sys.argv[2]).read(), int(sys.argv[3])
+other = text.replace("allow:", "allow:\n  - { id: more, from: cache, to: visitors, port: tcp/5432 }")
+s = socket.socket(socket.AF_UNIX)
+s.connect(path)
+lines = s.makefile("rb")
+good = 0
+for i in range(n):
+    args = {"file": sys.argv[2], "text": other if i % 2 else text}
+    s.sendall(json.dumps({"verb": "apply", "args": args}).encode() + b"\n")
+    good += json.loads(lines.readline())["code"] == 0
+print(good)
+PY
 
 # A new workload connects in its first instruction: the right answer from the first packet on.
-cat > "$SCOPE_DIR/first.py" <<'PY'
-import errno, os, socket, sys
-base, name, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-bad = 0
-for i in range(200):
-    cg = f"{base}/system.slice/{name % i}"
+cat > "$SCOPE_DIR/births.py" <<'PY'
+import os, socket, sys
+base, n = sys.argv[1], int(sys.argv[2])
+wrong = 0
+for i in range(n):
+    allowed = i % 2
+    cg = f"{base}/system.slice/{'nginx' if allowed else 'new'}{i}.service"
     os.mkdir(cg)
     pid = os.fork()
     if pid == 0:
         with open(f"{cg}/cgroup.procs", "w") as f:
             f.write("0")
-        s = socket.socket()
-        s.settimeout(1)
+        s = socket.socket(socket.AF_INET6 if i & 2 else socket.AF_INET)
+        s.settimeout(5)
         try:
-            s.connect(("10.77.0.1", port))
+            s.connect(("fd77::1" if i & 2 else "10.77.0.1", 6379))
             os._exit(0)
         except OSError as e:
-            os._exit(e.errno & 127)
+            os._exit((e.errno or 99) & 127)
     got = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    bad += got != int(sys.argv[4])
+    wrong += got != (0 if allowed else 1)
     os.rmdir(cg)
-print(bad)
+print(wrong)
 PY
-first() { # name-pattern expected-errno
-	unit shop x.service python3 "$SCOPE_DIR/first.py" "$SCOPE_CG/shop" "$1" 6379 "$2"
-}
-(
-	for _ in $(seq 10); do
-		bh shop apply --yes "$SCOPE_DIR/shop.yaml" > /dev/null 2>&1
-	done
-) &
-is "200 new workloads of web during commits: wrong answers" 0 "$(first "nginx%d.service" 0)"
-is "200 new workloads of nobody during commits: wrong answers" 0 "$(first "new%d.service" 1)"
-wait
 
+probes_start
+spawn "$SCOPE_DIR/commits" outside y.service python3 "$SCOPE_DIR/commits.py" \
+	"$SCOPE_DIR/shop/run/control.sock" "$SCOPE_DIR/shop.yaml" "$COMMITS"
+commits=$REPLY
+is "$BIRTHS new workloads during commits: wrong answers" 0 \
+	"$(unit shop x.service python3 "$SCOPE_DIR/births.py" "$SCOPE_CG/shop" "$BIRTHS")"
+wait_for 200 eval "! kill -0 $commits"
+is "maps applied" "$COMMITS" "$(cat "$SCOPE_DIR/commits")"
+probes_end "$COMMITS maps applied, $BIRTHS workloads born"
+talks_end "all that time"
 tap_end

@@ -29,7 +29,7 @@ must_fail() { # promise text pattern command...
 
 mkdir -p "$broken"
 if ! make -j2 BREAK=1 BUILD="$broken" programs "$broken/test/net/promise_mix" \
-	"$broken/test/net/promise_memory" > "$broken/make.log" 2>&1; then
+	"$broken/test/net/promise_memory" "$broken/test/helpers/prober" > "$broken/make.log" 2>&1; then
 	tail -n 20 "$broken/make.log"
 	exit 1
 fi
@@ -37,7 +37,8 @@ fi
 must_fail 1 "a verdict mixes two generations" no_verdict_mixes "$broken/test/net/promise_mix"
 must_fail 2 "the agent's death ends enforcement" "killed: report -> cache" \
 	bash selftests/e2e/lifecycle.sh
-must_fail 3 "a start opens a window" "killed and started: forbidden" bash selftests/e2e/windows.sh
+must_fail 3 "a start opens a window" "killed and started: forbidden" \
+	env RESTARTS=3 COMMITS=1 BIRTHS=1 bash selftests/e2e/windows.sh
 must_fail 4 "no memory means pass" no_memory "$broken/test/net/promise_memory"
 must_fail 5 "half of a bad map is taken" "(a bad map is refused|the generation stays)" bash selftests/e2e/lifecycle.sh
 echo "1..$n"
