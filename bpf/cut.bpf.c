@@ -7,7 +7,12 @@
  */
 #include "session.h"
 
-extern int bpf_sock_destroy(struct sock_common *sk) __ksym __weak;
+/*
+ * The kernel's bpf_sock_destroy(), called by a number that agent/kern/kfunc.c replaces. Not a
+ * __weak __ksym: what the kernel does not have, libbpf before 1.3 looks for in all modules, and
+ * fails the whole object where that is forbidden (it takes CAP_SYS_ADMIN).
+ */
+static int (*const bh_sock_destroy)(struct sock_common *sk) = (void *)BH_CALL_SOCK_DESTROY;
 
 /* The ends are the socket's own: what its verdict was for may be another peer. */
 __inline void bh_cut_ends(const struct sock_common *sk, struct bh_cut *ret)
@@ -100,7 +105,7 @@ int bh_cut_tcp(struct bpf_iter__tcp *ctx)
 
 	if (!sk || !bh_cut_wants(sk, &cut))
 		return 0;
-	if (bpf_sock_destroy && !bpf_sock_destroy(sk))
+	if (!bh_sock_destroy(sk))
 		bpf_seq_write(ctx->meta->seq, &cut, sizeof(cut));
 	return 0;
 }

@@ -30,6 +30,9 @@
 #define BH_OTHER_BYTES 0
 #endif
 
+/* Stands in calls for a kernel function whose number only the agent can find out; no helper's. */
+#define BH_CALL_SOCK_DESTROY 0x42480001
+
 #define BH_ASSERT_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed size")
 
 /* --- identities -------------------------------------------------------------------------- */

@@ -186,6 +186,7 @@ struct bh_kern {
 	void (*on_event)(void *ctx, const struct bh_event *ev);
 
 	struct bh_feature feature[BH_FEAT_MAX];
+	int sock_destroy_id; /* type id of bpf_sock_destroy() in the kernel's BTF */
 };
 
 static inline int bh_kern_prog_fd(const struct bh_kern *k, enum bh_prog id)
@@ -258,6 +259,11 @@ int bh_sets_find(const char *pin_dir, struct bh_diags *d, struct bh_kern **ret);
 int bh_set_aside(struct bh_kern *k, const char *pin_dir, struct bh_diags *d);
 /* Detaches and removes all that stand beside @k. */
 int bh_sets_end(struct bh_kern *k);
+
+/* --- kfunc.c ------------------------------------------------------------------------------- */
+
+/* Before the load. -ENOENT: the object does not fit to this agent. */
+int bh_kfunc_bind(struct bh_kern *k);
 
 /* --- adopt.c ------------------------------------------------------------------------------- */
 

@@ -149,6 +149,16 @@ static int find_parts(struct bh_kern *k, struct bh_diags *d)
 	return 0;
 }
 
+static int bind_kfuncs(struct bh_kern *k, struct bh_diags *d)
+{
+	int r = bh_kfunc_bind(k);
+
+	if (r < 0)
+		return kern_error(d, r, "rebuild the agent", "can't bind bpf_sock_destroy: %s",
+				  strerror(-r));
+	return 0;
+}
+
 static int find_templates(struct bh_kern *k, struct bh_diags *d)
 {
 	for (int i = 0; i < BH_MAP_TABLES; i++) {
@@ -303,6 +313,8 @@ static int open_all(struct bh_kern *k, const struct bh_kern_opts *opts, struct b
 	k->skel->rodata->bh_broken_promise = (__u32)bh_broken_promise();
 #endif
 	r = find_parts(k, d);
+	if (r == 0)
+		r = bind_kfuncs(k, d);
 	if (r == 0)
 		r = find_templates(k, d);
 	if (r == 0)

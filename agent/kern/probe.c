@@ -104,8 +104,11 @@ int bh_probe(struct bh_kern *k, __u32 without, struct bh_diags *d)
 	btf = btf__load_vmlinux_btf();
 	for (int i = 0; i < BH_FEAT_MAX; i++) {
 		const struct feat_desc *f = &feats[i];
-		bool works = btf && (!f->type || btf__find_by_name_kind(btf, f->type, f->kind) > 0);
+		int id = btf && f->type ? btf__find_by_name_kind(btf, f->type, f->kind) : 0;
+		bool works = btf && (!f->type || id > 0);
 
+		if (i == BH_FEAT_SOCK_DESTROY)
+			k->sock_destroy_id = id;
 		works = works && !is_unwanted(i, without);
 		k->feature[i] = (struct bh_feature){f->name, works, f->effect};
 		if (!works && f->required && r == 0)

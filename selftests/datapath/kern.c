@@ -140,6 +140,34 @@ static void test_missing_capability_is_named(void **state)
 	assert_int_equal(open_without(CAP_NET_ADMIN, "CAP_NET_ADMIN"), 0);
 }
 
+/* What the unit gives and the agent keeps: nothing may secretly need CAP_SYS_ADMIN. */
+static void test_three_capabilities_are_enough(void **state)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		struct bh_kern_opts opts = rig_opts();
+		struct bh_diags d = {0};
+		struct bh_kern *k = NULL;
+		int r;
+
+		for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
+			if (cap != CAP_BPF && cap != CAP_NET_ADMIN && cap != CAP_PERFMON)
+				drop_cap(cap);
+		r = bh_kern_open(&opts, &d, &k);
+		if (r == 0)
+			r = bh_kern_attach(k, &d);
+		bh_diags_print(&d, stdout, false);
+		(void)fflush(stdout);
+		_exit(r || bh_kern_detach(k));
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void test_features_say_what_is_lost(void **state)
 {
 	const struct bh_feature *f;
@@ -520,6 +548,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wrong_places_are_refused),
 		cmocka_unit_test(test_missing_capability_is_named),
+		cmocka_unit_test(test_three_capabilities_are_enough),
 		cmocka_unit_test(test_features_say_what_is_lost),
 		cmocka_unit_test(test_adoption_keeps_policy_and_links),
 		cmocka_unit_test(test_other_layout_is_refused),
