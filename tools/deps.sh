@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing to build and test (`deps.sh build`) or to run the demo (`deps.sh demo`).
+# Installs what is missing to build and test (`deps.sh build`), to run the demo (`deps.sh demo`) or
+# to boot other kernels (`deps.sh vm`).
 # Called by make; costs one dpkg-query when nothing is missing.
 set -euo pipefail
 
@@ -9,12 +10,14 @@ BUILD_DEBIAN="clang libclang-rt-14-dev llvm gcc make pkg-config libbpf-dev bpfto
 	libnl-route-3-dev libsmartcols-dev libcap-dev libcmocka-dev bats scdoc clang-format
 	clang-tidy shellcheck python3 python3-jsonschema python3-yaml iproute2 iputils-ping socat tcpdump"
 DEMO_DEBIAN="nginx-light redis-server redis-tools curl iproute2 python3 bpftool"
+VM_DEBIAN="qemu-system-x86 busybox-static kmod cpio xz-utils binutils"
 
 BUILD_FEDORA="clang compiler-rt llvm gcc make pkgconf libbpf-devel bpftool elfutils-libelf-devel
 	patch zlib-devel libfyaml-devel jansson-devel systemd-devel openssl-devel libnl3-devel
 	libsmartcols-devel libcap-devel libcmocka-devel bats scdoc clang-tools-extra
 	ShellCheck python3 python3-jsonschema python3-pyyaml iproute iputils socat tcpdump"
 DEMO_FEDORA="nginx redis curl iproute python3 bpftool"
+VM_FEDORA="qemu-system-x86-core busybox kmod cpio xz binutils"
 
 guard=/usr/sbin/policy-rc.d
 guarded=no
@@ -68,7 +71,8 @@ for what in "$@"; do
 	case $what in
 	build) debian="$debian $BUILD_DEBIAN" fedora="$fedora $BUILD_FEDORA" ;;
 	demo) debian="$debian $DEMO_DEBIAN" fedora="$fedora $DEMO_FEDORA" ;;
-	*) echo "usage: ${0##*/} [build] [demo]" >&2; exit 2 ;;
+	vm) debian="$debian $VM_DEBIAN" fedora="$fedora $VM_FEDORA" ;;
+	*) echo "usage: ${0##*/} [build] [demo] [vm]" >&2; exit 2 ;;
 	esac
 done
 

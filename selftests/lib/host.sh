@@ -148,7 +148,7 @@ agent_start() { # host interfaces [options...]
 	local host=$1 dir=$SCOPE_DIR/$1
 	agent_spawn "$@"
 	# Any answer will do: a host without a policy is "degraded" to `status`.
-	wait_for 40 bh "$host" version || {
+	wait_for "${PATIENCE_S:-40}" bh "$host" version || {
 		echo "the agent of $host does not answer:"
 		tail -n 20 "$dir/agent.log"
 		return 1
