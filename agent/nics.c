@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * nics.c - which devices get a program: those that --interfaces names, and of the others those
- * with the default route or hardware of their own. A new one is guarded as soon as netlink
+ * with the default route or hardware of their own; lo for what is written to it. A new one is guarded as soon as netlink
  * tells of it. Addresses of this host go to the kernel side. Called by agent.c, watch.c.
  */
 #include <errno.h>
@@ -15,7 +15,10 @@ static enum bh_nic_mode mode_for(const struct bh_agent *a, const struct bh_link 
 	for (size_t i = 0; i < a->opts.n_nic; i++)
 		if (!strcmp(a->opts.nic[i].name, l->name))
 			return a->opts.nic[i].mode;
-	if (l->loopback || l->veth || l->port)
+	/* a frame that somebody writes there would speak for any workload */
+	if (l->loopback)
+		return BH_NIC_OUT;
+	if (l->veth || l->port)
 		return BH_NIC_OFF;
 	return l->default_route || l->physical ? BH_NIC_AUTO : BH_NIC_OFF;
 }

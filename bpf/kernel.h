@@ -95,6 +95,11 @@ struct sock {
 	struct sock_cgroup_data sk_cgrp_data;
 } BH_CORE;
 
+/* What a program on setsockopt() is called with; its struct bpf_sockopt is a view of it. */
+struct bpf_sockopt_kern {
+	struct sock *sk;
+} BH_CORE;
+
 struct inet_sock {
 	struct sock sk;
 } BH_CORE;

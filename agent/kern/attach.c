@@ -211,7 +211,7 @@ size_t bh_kern_hooks(struct bh_kern *k, struct bh_hook_state *ret, size_t max)
 		const struct bh_nic *nic = &k->nic[i];
 		const char *mode = bh_nic_in_mode(k, nic);
 
-		if (n < max)
+		if (n < max && !nic->out_only)
 			nic_row(nic->link[BH_NIC_LINK_XDP] >= 0 ? "xdp" : "ingress", nic, mode,
 				&ret[n++]);
 		if (n < max)

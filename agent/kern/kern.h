@@ -17,7 +17,14 @@
 
 struct bh_kern;
 
-enum bh_nic_mode { BH_NIC_OFF, BH_NIC_AUTO, BH_NIC_NATIVE, BH_NIC_GENERIC, BH_NIC_TC };
+enum bh_nic_mode {
+	BH_NIC_OFF,
+	BH_NIC_AUTO,
+	BH_NIC_NATIVE,
+	BH_NIC_GENERIC,
+	BH_NIC_TC,
+	BH_NIC_OUT, /* lo: what leaves comes in there, and each is judged at its socket */
+};
 
 struct bh_kern_opts {
 	const char *pin_dir;	 /* .../v<ABI>/{maps,links,progs} is made below it, 0700 */

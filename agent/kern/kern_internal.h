@@ -34,6 +34,7 @@ enum bh_prog {
 	BH_PROG_CG_RMDIR,
 	BH_PROG_SOCK_CREATE,
 	BH_PROG_SOCK_REL,
+	BH_PROG_SETSOCKOPT,
 	BH_PROG_POSTBIND4,
 	BH_PROG_POSTBIND6,
 	BH_PROG_SOCKOPS,
@@ -129,6 +130,7 @@ struct bh_nic {
 	char name[IF_NAMESIZE];
 	int link[BH_NIC_LINKS]; /* -1: none */
 	bool clsact[2];		/* by enum bh_dir */
+	bool out_only;		/* nothing is meant to be on its way in */
 };
 
 /* What an inner table must be like; libbpf forgets its template once it is loaded. */

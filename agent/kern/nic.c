@@ -367,7 +367,8 @@ int bh_kern_nic_attach(struct bh_kern *k, int ifindex, const char *name, enum bh
 	nic = get_nic(k, ifindex, name);
 	if (!nic)
 		return -ENOMEM;
-	r = attach_in(k, nic, mode, take_over, d);
+	nic->out_only = mode == BH_NIC_OUT;
+	r = nic->out_only ? 0 : attach_in(k, nic, mode, take_over, d);
 	if (r == -EBUSY)
 		return r;
 	if (r < 0)

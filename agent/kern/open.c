@@ -20,6 +20,7 @@ const struct bh_prog_desc bh_progs[BH_PROG_MAX] = {
 	[BH_PROG_CG_RMDIR] = {"bh_cg_rmdir", BH_ROLE_TRACE, BH_FEAT_CGROUP_RELEASE},
 	[BH_PROG_SOCK_CREATE] = {"bh_sock_create", BH_ROLE_CGROUP, BH_FEAT_BTF},
 	[BH_PROG_SOCK_REL] = {"bh_sock_rel", BH_ROLE_CGROUP, BH_FEAT_BTF},
+	[BH_PROG_SETSOCKOPT] = {"bh_setsockopt", BH_ROLE_CGROUP, BH_FEAT_BTF},
 	[BH_PROG_POSTBIND4] = {"bh_postbind4", BH_ROLE_CGROUP, BH_FEAT_BTF},
 	[BH_PROG_POSTBIND6] = {"bh_postbind6", BH_ROLE_CGROUP, BH_FEAT_BTF},
 	[BH_PROG_SOCKOPS] = {"bh_sockops", BH_ROLE_CGROUP, BH_FEAT_BTF},

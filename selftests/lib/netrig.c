@@ -95,6 +95,8 @@ static int guard_here(struct net_host *h, const struct bh_kern_opts *opts, struc
 	snprintf(dev, sizeof(dev), "%s0", h->name);
 	if (!r)
 		r = bh_kern_nic_attach(h->k, (int)if_nametoindex(dev), dev, BH_NIC_AUTO, false, d);
+	if (!r)
+		r = bh_kern_nic_attach(h->k, 1, "lo", BH_NIC_OUT, false, d);
 	return r;
 }
 
