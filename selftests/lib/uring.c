@@ -64,22 +64,42 @@ static int ring_do(struct ring *r)
 	return cqe[0].res;
 }
 
-int uring_connect(int fd, const struct sockaddr *addr, socklen_t len, unsigned int flags,
-		  unsigned char sqe_flags)
+static int ring_run(const struct io_uring_sqe *sqe, unsigned int flags)
 {
 	struct ring r;
 	int ret = ring_open(&r, flags);
 
 	if (ret)
 		return ret;
-	r.sqe[0] = (struct io_uring_sqe){
+	r.sqe[0] = *sqe;
+	ret = ring_do(&r);
+	ring_close(&r);
+	return ret;
+}
+
+int uring_connect(int fd, const struct sockaddr *addr, socklen_t len, unsigned int flags,
+		  unsigned char sqe_flags)
+{
+	const struct io_uring_sqe sqe = {
 		.opcode = IORING_OP_CONNECT,
 		.flags = sqe_flags,
 		.fd = fd,
 		.addr = (uintptr_t)addr,
 		.off = len,
 	};
-	ret = ring_do(&r);
-	ring_close(&r);
-	return ret;
+
+	return ring_run(&sqe, flags);
+}
+
+int uring_send(int fd, const void *data, size_t len, unsigned int flags, unsigned char sqe_flags)
+{
+	const struct io_uring_sqe sqe = {
+		.opcode = IORING_OP_SEND,
+		.flags = sqe_flags,
+		.fd = fd,
+		.addr = (uintptr_t)data,
+		.len = (uint32_t)len,
+	};
+
+	return ring_run(&sqe, flags);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* uring.h - connect() through io_uring, without a library. Used by selftests/net/ways.c. */
+/* uring.h - connect() and send() through io_uring, without a library. Used by selftests/net. */
 #ifndef BH_TEST_URING_H
 #define BH_TEST_URING_H
 
@@ -14,5 +14,7 @@
  */
 int uring_connect(int fd, const struct sockaddr *addr, socklen_t len, unsigned int flags,
 		  unsigned char sqe_flags);
+/* The same with IORING_OP_SEND. Return: bytes or -errno. */
+int uring_send(int fd, const void *data, size_t len, unsigned int flags, unsigned char sqe_flags);
 
 #endif
