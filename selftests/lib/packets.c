@@ -18,6 +18,11 @@ static void qinq(struct pkt *p)
 	pkt_vlan(p, 0x8100, 8);
 }
 
+static void priority_tag(struct pkt *p)
+{
+	pkt_vlan(p, 0x8100, 0);
+}
+
 static void three_tags(struct pkt *p)
 {
 	qinq(p);
@@ -44,6 +49,12 @@ static void fragment_atomic(struct pkt *p, bool v6)
 {
 	(void)v6;
 	pkt_ip6_fragment(p, 0, 0);
+}
+
+static void fragment_headers(struct pkt *p, bool v6)
+{
+	for (int i = 0; i < 3; i++)
+		fragment_atomic(p, v6);
 }
 
 static void hop_by_hop(struct pkt *p, bool v6)
@@ -189,6 +200,9 @@ const struct packet_row packet_rows[] = {
 	{"ARP", FRAME(0x0806), .v4 = BH_R_ARP},
 	{"LLDP", FRAME(0x88cc), .v4 = BH_R_L2},
 	{"an unknown EtherType", FRAME(0x1234), .v4 = BH_R_L2},
+	{"LLC", FRAME(60), .v4 = BH_R_L2},
+	{"PPPoE", FRAME(0x8864), .v4 = BH_R_L2},
+	{"MPLS", FRAME(0x8847), .v4 = BH_R_L2},
 	{"ARP in a VLAN", FRAME(0x0806), .before = vlan, .v4 = BH_R_ARP},
 
 	/* what is new: a SYN */
@@ -218,6 +232,7 @@ const struct packet_row packet_rows[] = {
 	{"SYN with ECN of a stranger", TCP(5432, PKT_SYN | 0xc0), STRANGER, BOTH(DEFAULT_DENY)},
 	{"SYN with PSH of a stranger", TCP(5432, PKT_SYN | PKT_PSH), STRANGER, BOTH(DEFAULT_DENY)},
 	{"SYN with padding behind it", SYN(5432), .after = padding, BOTH(TO_SOCKET)},
+	{"SYN with a priority tag", SYN(5431), .before = priority_tag, BOTH(DEFAULT_DENY)},
 	{"SYN in a VLAN", SYN(5431), .before = vlan, BOTH(DEFAULT_DENY)},
 	{"SYN in two VLANs", SYN(5431), .before = qinq, BOTH(DEFAULT_DENY)},
 	{"SYN in three VLANs", SYN(5432), .before = three_tags, BOTH(MALFORMED_L2)},
@@ -350,6 +365,7 @@ const struct packet_row packet_rows[] = {
 	{"the first fragment", SYN(5432), .middle = fragment_first, BOTH(FRAGMENT)},
 	{"a later fragment", SYN(5432), .middle = fragment_later, BOTH(FRAGMENT)},
 	{"an atomic fragment", SYN(5432), .middle = fragment_atomic, .v6 = BH_R_FRAGMENT},
+	{"three fragment headers", SYN(5432), .middle = fragment_headers, .v6 = BH_R_FRAGMENT},
 	{"a fragment of UDP", UDP(40000, 53), .middle = fragment_first, BOTH(FRAGMENT)},
 
 	/* IPv4 options */
