@@ -110,6 +110,7 @@ struct bh_agent {
 	/* what is wrong, for `status`; "" = nothing */
 	char state_trouble[BH_TROUBLE_MAX]; /* the map on disk can't be used, and why */
 	char audit_trouble[BH_TROUBLE_MAX];
+	char hooks_trouble[BH_TROUBLE_MAX];  /* what is missing can't be put back */
 	char births_trouble[BH_TROUBLE_MAX]; /* the tree of cgroups can't be watched */
 	char users_trouble[BH_TROUBLE_MAX];  /* with the users of now the map can't be compiled */
 	struct bh_nic_row *nic;		     /* nics.c */

@@ -13,8 +13,9 @@
 #define TICK_USEC 1000000ull
 /* Users may come from elsewhere than files: asked anew after so long, whatever the files say. */
 #define USERS_NS (300ull * 1000000000)
-/* Our hooks, in ticks. */
-#define HOOKS_EVERY 5
+
+/* Our programs on devices, in ticks: the question costs a look at every device there is. */
+#define NICS_EVERY 5
 
 void bh_watch_forwarding(struct bh_agent *a)
 {
@@ -101,21 +102,49 @@ static bool is_lost(const struct bh_hook_state *h)
 	return !h->ok && strcmp(h->mode, "unsupported") != 0;
 }
 
-static void watch_hooks(struct bh_agent *a)
+/* Said once, and again only when it worked in between. */
+static size_t count_lost(struct bh_agent *a, const char *pins)
 {
 	struct bh_hook_state hook[BH_AGENT_HOOKS_MAX];
 	size_t n = bh_kern_hooks(a->kern, hook, ARRAY_SIZE(hook)), lost = 0;
-	_cleanup_diags_ struct bh_diags d = {0};
 
 	for (size_t i = 0; i < n; i++) {
 		if (!is_lost(&hook[i]))
 			continue;
-		bh_error("%s is %s: attached again", hook[i].name, hook[i].mode);
+		if (!a->hooks_trouble[0])
+			bh_error("%s is %s: attached again", hook[i].name, hook[i].mode);
 		lost++;
 	}
+	if (*pins && !lost && !a->hooks_trouble[0])
+		bh_error("%s; pinned again", pins);
+	return lost;
+}
+
+static void put_back(struct bh_agent *a, bool seed)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	int r = bh_kern_attach(a->kern, &d);
+
 	/* sockets that came while a hook was away have no facts: the seed gives them some */
-	if (lost && (bh_kern_attach(a->kern, &d) < 0 || bh_kern_seed(a->kern, &d) < 0))
+	if (r == 0 && seed)
+		r = bh_kern_seed(a->kern, &d);
+	if (r < 0 && !a->hooks_trouble[0])
 		bh_log_diags(&d);
+	a->hooks_trouble[0] = '\0';
+	if (r < 0)
+		snprintf(a->hooks_trouble, sizeof(a->hooks_trouble), "%s",
+			 d.n ? d.list[0].text : strerror(-r));
+}
+
+static void watch_hooks(struct bh_agent *a)
+{
+	char pins[BH_PINS_TEXT];
+	size_t lost = count_lost(a, bh_kern_pins(a->kern, pins));
+
+	if (lost || *pins)
+		put_back(a, lost);
+	else
+		a->hooks_trouble[0] = '\0';
 	bh_agent_relieve(a);
 	for (size_t i = 0; i < a->n_nic; i++)
 		lost += !a->nic[i].ok;
@@ -199,7 +228,7 @@ static int on_tick(sd_event_source *source, _unused_ uint64_t usec, void *arg)
 	bh_watch_forwarding(a);
 	watch_users(a, false);
 	watch_cgroups(a);
-	if (a->ticks++ % HOOKS_EVERY == 0)
+	if (a->ticks++ % NICS_EVERY == 0 || !bh_kern_holds(a->kern))
 		watch_hooks(a);
 	(void)sd_event_source_set_time_relative(source, TICK_USEC);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);

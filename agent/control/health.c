@@ -41,7 +41,12 @@ static void exam_hooks(struct exam *e)
 	size_t n = bh_kern_hooks(e->a->kern, hook, ARRAY_SIZE(hook));
 	const struct bh_feature *f;
 	size_t n_features = bh_kern_features(e->a->kern, &f);
+	char pins[BH_PINS_TEXT];
 
+	if (*bh_kern_pins(e->a->kern, pins))
+		weak(e, "%s", pins);
+	if (e->a->hooks_trouble[0])
+		weak(e, "%s", e->a->hooks_trouble);
 	for (size_t i = 0; i < n; i++)
 		if (!hook[i].ok && strcmp(hook[i].mode, "unsupported") != 0)
 			weak(e, "hook %s is %s", hook[i].name, hook[i].mode);

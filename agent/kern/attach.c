@@ -45,10 +45,16 @@ static bool runs_ours(const struct bh_kern *k, enum bh_prog id)
 	       info.prog_id == bh_prog_id(bh_kern_prog_fd(k, id));
 }
 
-static int pin_error(const struct bh_kern *k, const char *sub, const char *name, int r,
-		     struct bh_diags *d)
+/* Without a bpffs there is nothing to do; bh_pin_again() has said so. */
+static int pin_link(const struct bh_kern *k, enum bh_prog id, struct bh_diags *d)
 {
-	return kern_error(d, r, NULL, "can't pin %s/%s/%s: %s", k->dir, sub, name, strerror(-r));
+	const char *name = bh_progs[id].name;
+	int r = k->pinless ? 0 : bh_pin_replace(k, "links", name, k->link[id]);
+
+	if (r < 0)
+		(void)kern_error(d, r, NULL, "can't pin %s/links/%s: %s", k->dir, name,
+				 strerror(-r));
+	return r;
 }
 
 /*
@@ -59,19 +65,16 @@ static int new_link(struct bh_kern *k, enum bh_prog id, struct bh_diags *d)
 {
 	bool cgroup = bh_progs[id].role == BH_ROLE_CGROUP;
 	_cleanup_close_ int fd = -1;
-	int r;
 
 	fd = bpf_link_create(bh_kern_prog_fd(k, id), cgroup ? k->cgroup_fd : 0,
 			     bpf_program__expected_attach_type(k->prog[id]), NULL);
 	if (fd < 0)
 		return kern_error(d, fd, NULL, "can't attach %s (%s): %s", bh_progs[id].name,
 				  bpf_program__section_name(k->prog[id]), strerror(-fd));
-	r = bh_broken(2) ? 0 : bh_pin_replace(k, "links", bh_progs[id].name, fd);
-	if (r < 0)
-		return pin_error(k, "links", bh_progs[id].name, r, d);
 	bh_closep(&k->link[id]);
 	k->link[id] = TAKE_FD(fd);
-	return 0;
+	/* one that can't be pinned works as long as we hold it: better than none */
+	return bh_broken(2) ? 0 : pin_link(k, id, d);
 }
 
 static int attach_one(struct bh_kern *k, enum bh_prog id, struct bh_diags *d)
@@ -93,15 +96,18 @@ static int attach_one(struct bh_kern *k, enum bh_prog id, struct bh_diags *d)
 	/* somebody may have removed the pin; we still hold the link */
 	if (bh_broken(2) || bh_pin_exists(k, "links", bh_progs[id].name))
 		return 0;
-	r = bh_pin_replace(k, "links", bh_progs[id].name, k->link[id]);
-	return r < 0 ? pin_error(k, "links", bh_progs[id].name, r, d) : 0;
+	return pin_link(k, id, d);
 }
 
 static int pin_prog(struct bh_kern *k, enum bh_prog id, struct bh_diags *d)
 {
-	int r = bh_pin_replace(k, "progs", bh_progs[id].name, bh_kern_prog_fd(k, id));
+	const char *name = bh_progs[id].name;
+	int r = k->pinless ? 0 : bh_pin_replace(k, "progs", name, bh_kern_prog_fd(k, id));
 
-	return r < 0 ? pin_error(k, "progs", bh_progs[id].name, r, d) : 0;
+	if (r < 0)
+		(void)kern_error(d, r, NULL, "can't pin %s/progs/%s: %s", k->dir, name,
+				 strerror(-r));
+	return r;
 }
 
 /* --- all of them ----------------------------------------------------------------------------- */
@@ -123,32 +129,35 @@ static void refresh_ctl(struct bh_kern *k, struct bh_diags *d)
 	}
 }
 
+static int attach_or_pin(struct bh_kern *k, enum bh_prog id, struct bh_diags *d)
+{
+	if (!bh_has(k, bh_progs[id].needs))
+		return 0;
+	switch (bh_progs[id].role) {
+	case BH_ROLE_TRACE:
+	case BH_ROLE_CGROUP:
+		return attach_one(k, id, d);
+	case BH_ROLE_ITER:
+	case BH_ROLE_TEST:
+		return pin_prog(k, id, d);
+	case BH_ROLE_NIC:
+		break;
+	}
+	return 0;
+}
+
 int bh_kern_attach(struct bh_kern *k, struct bh_diags *d)
 {
-	int r = bh_pin_make_dirs(k, d);
+	int first = bh_pin_again(k, d), r;
 
-	if (r < 0)
-		return r;
 	refresh_ctl(k, d);
 	for (int i = 0; i < BH_PROG_MAX; i++) {
-		if (!bh_has(k, bh_progs[i].needs))
-			continue;
-		switch (bh_progs[i].role) {
-		case BH_ROLE_TRACE:
-		case BH_ROLE_CGROUP:
-			r = attach_one(k, i, d);
-			break;
-		case BH_ROLE_ITER:
-		case BH_ROLE_TEST:
-			r = pin_prog(k, i, d);
-			break;
-		case BH_ROLE_NIC:
-			break;
-		}
-		if (r < 0)
-			return r;
+		r = attach_or_pin(k, i, d);
+		if (r < 0 && first == 0)
+			first = r;
 	}
-	return bh_nic_refresh(k, d);
+	r = bh_nic_refresh(k, d);
+	return first ? first : r;
 }
 
 int bh_kern_detach(struct bh_kern *k)
@@ -198,6 +207,21 @@ static void nic_row(const char *what, const struct bh_nic *nic, const char *mode
 	*ret = (struct bh_hook_state){.ok = mode != NULL};
 	snprintf(ret->name, sizeof(ret->name), "%s %s", what, nic->name);
 	snprintf(ret->mode, sizeof(ret->mode), "%s", mode ? mode : "missing");
+}
+
+bool bh_kern_holds(const struct bh_kern *k)
+{
+	char pins[BH_PINS_TEXT];
+	struct bh_hook_state row;
+
+	for (int i = 0; i < BH_PROG_MAX; i++) {
+		if (bh_progs[i].role != BH_ROLE_CGROUP && bh_progs[i].role != BH_ROLE_TRACE)
+			continue;
+		hook_row(k, i, &row);
+		if (!row.ok && bh_has(k, bh_progs[i].needs))
+			return false;
+	}
+	return !*bh_kern_pins(k, pins);
 }
 
 size_t bh_kern_hooks(struct bh_kern *k, struct bh_hook_state *ret, size_t max)

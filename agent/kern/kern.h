@@ -64,7 +64,10 @@ int bh_kern_open(const struct bh_kern_opts *opts, struct bh_diags *d, struct bh_
 void bh_kern_close(struct bh_kern *k);
 BH_DEFINE_CLEANUP(struct bh_kern *, bh_kern_close)
 
-/* Attach the cgroup hooks, sockops and tracing. Idempotent; adopted links are updated. */
+/*
+ * Attach the cgroup hooks, sockops and tracing, and pin what is not pinned. Idempotent; adopted
+ * links are updated. Goes on with the others when one fails; the first error is returned.
+ */
 int bh_kern_attach(struct bh_kern *k, struct bh_diags *d);
 /* Walk the cgroup tree: new cgroups get their meaning. For kernels that don't tell of them. */
 int bh_kern_walk(struct bh_kern *k, struct bh_diags *d);
@@ -153,6 +156,14 @@ bool bh_kern_has(const struct bh_kern *k, const char *name);
 
 /* Names of the features that Bulkhead can do without. Return: how many. */
 size_t bh_kern_optional(const char *ret[BH_OPTIONAL_MAX]);
+#define BH_PINS_TEXT 256
+
+/* What is wrong with the pins; "" if nothing is. Return: @ret. */
+const char *bh_kern_pins(const struct bh_kern *k, char ret[BH_PINS_TEXT]);
+
+/* Is every hook that is no device's attached, and everything pinned? Cheap. */
+bool bh_kern_holds(const struct bh_kern *k);
+
 /* Fills up to @max rows from the links themselves (not from memory). Returns how many. */
 size_t bh_kern_hooks(struct bh_kern *k, struct bh_hook_state *ret, size_t max);
 

@@ -176,6 +176,7 @@ struct bh_kern {
 	__u64 gen_floor;
 	struct bh_limits limits;
 	bool adopted;
+	bool pinless; /* the bpffs is gone: nothing can be pinned for now */
 
 	struct bh_ctl *ctl;
 	int drain, drain_inner;
@@ -218,6 +219,8 @@ static inline int bh_kern_map_fd(const struct bh_kern *k, enum bh_map_id id)
 /* <dir>/<sub>/<name>. Return: 0, -ENAMETOOLONG. */
 int bh_pin_path(const struct bh_kern *k, const char *sub, const char *name,
 		char ret[BH_PIN_PATH_MAX]);
+/* Does @path, or what it will be made in, lie on a bpffs? Return: 1, 0, -errno. */
+int bh_pin_on_bpffs(const char *path);
 /* Checks that @pin_dir lies on a bpffs and sets k->dir and k->abi. Makes nothing. */
 int bh_pin_check(struct bh_kern *k, const char *pin_dir, struct bh_diags *d);
 #define BH_PIN_STR_(abi) #abi
@@ -241,6 +244,11 @@ bool bh_pin_exists(const struct bh_kern *k, const char *sub, const char *name);
 int bh_pin_each(struct bh_kern *k, const char *sub, int (*fn)(struct bh_kern *k, const char *name));
 /* The maps first, in one step: what is left can't be adopted. Then all of <dir>. */
 int bh_pin_remove_all(const struct bh_kern *k);
+
+/* --- repin.c ------------------------------------------------------------------------------- */
+
+/* Directories and maps; hooks and programs are pinned by whoever attaches them. */
+int bh_pin_again(struct bh_kern *k, struct bh_diags *d);
 
 /* --- probe.c ------------------------------------------------------------------------------- */
 
@@ -290,6 +298,8 @@ int bh_nic_refresh(struct bh_kern *k, struct bh_diags *d);
 /* "native", "generic", "tcx", "clsact" or NULL: what judges what comes in, asked anew. */
 const char *bh_nic_in_mode(const struct bh_kern *k, const struct bh_nic *nic);
 const char *bh_nic_out_mode(const struct bh_kern *k, const struct bh_nic *nic);
+/* Is each of its links pinned? */
+bool bh_nic_pinned(const struct bh_kern *k, const struct bh_nic *nic);
 int bh_nic_detach_all(struct bh_kern *k);
 /* Is this the name of a device's link? */
 bool bh_nic_is_pin(const char *pin);

@@ -168,6 +168,18 @@ void bh_nic_link_drop(struct bh_kern *k, struct bh_nic *nic, enum bh_nic_link wh
 	nic->link[which] = -1;
 }
 
+bool bh_nic_pinned(const struct bh_kern *k, const struct bh_nic *nic)
+{
+	char name[64];
+
+	for (int i = 0; i < BH_NIC_LINKS; i++) {
+		pin_name(prefix[i], nic, name, sizeof(name));
+		if (nic->link[i] >= 0 && !bh_pin_exists(k, "links", name))
+			return false;
+	}
+	return true;
+}
+
 int bh_nic_link_set(struct bh_kern *k, struct bh_nic *nic, enum bh_nic_link which, int xdp_flags)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = (__u32)xdp_flags);
@@ -179,7 +191,7 @@ int bh_nic_link_set(struct bh_kern *k, struct bh_nic *nic, enum bh_nic_link whic
 	pin_name(prefix[which], nic, name, sizeof(name));
 	if (link_alive(nic, which)) {
 		r = bpf_link_update(nic->link[which], prog_fd, NULL);
-		if (r < 0 || bh_pin_exists(k, "links", name))
+		if (r < 0 || k->pinless || bh_pin_exists(k, "links", name))
 			return r;
 		return bh_pin_replace(k, "links", name, nic->link[which]);
 	}
@@ -187,11 +199,8 @@ int bh_nic_link_set(struct bh_kern *k, struct bh_nic *nic, enum bh_nic_link whic
 	fd = bpf_link_create(prog_fd, nic->ifindex, link_kind[which].attach_type, &opts);
 	if (fd < 0)
 		return fd;
-	r = bh_pin_replace(k, "links", name, fd);
-	if (r < 0)
-		return r;
 	nic->link[which] = TAKE_FD(fd);
-	return 0;
+	return k->pinless ? 0 : bh_pin_replace(k, "links", name, nic->link[which]);
 }
 
 /* --- whose program is there? ------------------------------------------------------------------ */

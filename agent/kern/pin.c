@@ -21,26 +21,35 @@ int bh_pin_path(const struct bh_kern *k, const char *sub, const char *name,
 	return n < BH_PIN_PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-int bh_pin_check(struct bh_kern *k, const char *pin_dir, struct bh_diags *d)
+int bh_pin_on_bpffs(const char *path)
 {
-	_cleanup_free_ char *near = strdup(pin_dir);
+	_cleanup_free_ char *near = strdup(path);
 	struct statfs fs;
 
 	if (!near)
 		return -ENOMEM;
-	if (pin_dir[0] != '/' || strlen(pin_dir) > BH_PIN_PATH_MAX - 64)
-		return kern_error(d, -EINVAL, "give an absolute path of at most 448 characters",
-				  "pin directory '%s' can't be used", pin_dir);
 	/* the directory itself may not be there yet: what it will be made in decides */
 	while (statfs(near, &fs) < 0) {
 		char *slash = strrchr(near, '/');
 
 		if (errno != ENOENT || !slash || slash == near)
-			return kern_error(d, -errno, NULL, "pin directory '%s': %s", pin_dir,
-					  strerror(errno));
+			return -errno;
 		*slash = '\0';
 	}
-	if ((__u32)fs.f_type != BPFFS_MAGIC)
+	return (__u32)fs.f_type == BPFFS_MAGIC;
+}
+
+int bh_pin_check(struct bh_kern *k, const char *pin_dir, struct bh_diags *d)
+{
+	int r;
+
+	if (pin_dir[0] != '/' || strlen(pin_dir) > BH_PIN_PATH_MAX - 64)
+		return kern_error(d, -EINVAL, "give an absolute path of at most 448 characters",
+				  "pin directory '%s' can't be used", pin_dir);
+	r = bh_pin_on_bpffs(pin_dir);
+	if (r < 0)
+		return kern_error(d, r, NULL, "pin directory '%s': %s", pin_dir, strerror(-r));
+	if (!r)
 		return kern_error(d, -ENOTSUP,
 				  "mount one: mount -t bpf -o mode=0700 bpf /sys/fs/bpf, or give "
 				  "--pin-dir on a bpffs",

@@ -267,6 +267,17 @@ size_t bh_kern_optional(_unused_ const char *ret[BH_OPTIONAL_MAX])
 	return 0;
 }
 
+const char *bh_kern_pins(_unused_ const struct bh_kern *k, char ret[BH_PINS_TEXT])
+{
+	*ret = '\0';
+	return ret;
+}
+
+bool bh_kern_holds(_unused_ const struct bh_kern *k)
+{
+	return true;
+}
+
 size_t bh_kern_hooks(_unused_ struct bh_kern *k, struct bh_hook_state *ret, size_t max)
 {
 	size_t n = MIN(fake.n_hook, max);
