@@ -214,6 +214,22 @@ static void clear(struct bh_agent *a)
 		bh_closep(&a->lock[i]);
 }
 
+void bh_agent_tell_status(const struct bh_agent *a)
+{
+	const struct bh_map *map = a->live.map;
+	bool observes = a->cap_observe || (map && map->mode == BH_MODE_OBSERVE);
+	__u64 gen = bh_kern_generation(a->kern);
+
+	if (a->detached)
+		(void)sd_notify(0, "STATUS=detached, nothing is denied");
+	else if (!gen)
+		(void)sd_notify(0, "STATUS=no map yet, nothing is denied");
+	else
+		(void)sd_notifyf(0, "STATUS=generation %llu, map %s, mode %s",
+				 (unsigned long long)gen, map ? map->name : "lost",
+				 observes ? "observe" : "enforce");
+}
+
 static void say_ready(const struct bh_agent *a)
 {
 	__u64 gen = bh_kern_generation(a->kern);
@@ -221,8 +237,9 @@ static void say_ready(const struct bh_agent *a)
 	if (gen)
 		bh_notice("ready; generation %llu", (unsigned long long)gen);
 	else
-		bh_notice("ready; no map yet, nothing is denied");
-	(void)sd_notifyf(0, "READY=1\nSTATUS=generation %llu", (unsigned long long)gen);
+		bh_notice("ready; %s, nothing is denied", a->detached ? "detached" : "no map yet");
+	bh_agent_tell_status(a);
+	(void)sd_notify(0, "READY=1");
 }
 
 int bh_agent_run(const struct bh_agent_opts *opts)

@@ -139,6 +139,8 @@ int bh_agent_run(const struct bh_agent_opts *opts);
 
 /* End the loop; enforcement stays. */
 void bh_agent_exit(struct bh_agent *a, int code);
+/* What is enforced now, for `systemctl status`. */
+void bh_agent_tell_status(const struct bh_agent *a);
 
 /* --- names.c: numbers to words ------------------------------------------------------------- */
 

@@ -198,6 +198,7 @@ int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, 
 	}
 	take_over(a, l, c);
 	bh_agent_relieve(a);
+	bh_agent_tell_status(a);
 	c->cut = bh_kern_cut(a->kern, bh_net_destroy);
 	return 0;
 }

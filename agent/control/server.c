@@ -20,12 +20,18 @@ static int listener_error(struct bh_diags *d, const struct bh_server *s, const c
 	return r;
 }
 
-/* Who may connect. Without the group, or without the right to give files away: root alone. */
+/*
+ * Who may connect. Without the group, or without the right to give files away: root alone. Where
+ * the group is the process's own, as in a unit, there is nothing to give.
+ */
 static void open_to_readers(const struct bh_server *s)
 {
 	const struct group *gr = getgrnam("bulkhead-read");
+	struct stat st;
 
-	if (gr && chown(s->path, (uid_t)-1, gr->gr_gid) == 0)
+	if (!gr || stat(s->path, &st) < 0)
+		return;
+	if (st.st_gid == gr->gr_gid || chown(s->path, (uid_t)-1, gr->gr_gid) == 0)
 		(void)chmod(s->path, 0660);
 }
 

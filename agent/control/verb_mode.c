@@ -56,6 +56,7 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 	a->cap_observe = observe;
 	if (changed)
 		judge_again(a, reply);
+	bh_agent_tell_status(a);
 	bh_notice("mode %s", mode);
 	reply->data = json_pack("{s:s}", "mode_cap", bh_mode_cap(a));
 	return reply->data ? 0 : -ENOMEM;

@@ -307,7 +307,7 @@ static int xdp_attach(struct bh_kern *k, struct bh_nic *nic, int flags, bool tak
 /* tun, ppp, wireguard: frames begin with the IP header. Only tc can tell. Return: 1, 0, -errno. */
 static int is_bare(const struct bh_nic *nic)
 {
-	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq req = {0};
 
 	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", nic->name);
