@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The sandbox of bulkhead.service (LIMIT_S=400 on a busy machine): systemd's own score of it; each
+# The sandbox of bulkhead.service (LIMIT_S=600 on a busy machine): systemd's own score of it; each
 # capability, address family, path and group of system calls that it leaves is needed, for without
 # it the agent says what it can't do; and nothing that the agent does in a whole life is missing.
 # Run by selftests/run.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# bulkhead.service under a real systemd (LIMIT_S=400 on a busy machine): start, stop, crash, hang,
+# bulkhead.service under a real systemd (LIMIT_S=600 on a busy machine): start, stop, crash, hang,
 # upgrade, reboot and detach. Services are known by their unit, and from the first map on what
 # is forbidden stays so, whatever happens to the agent. Run by selftests/run.
 set -uo pipefail
