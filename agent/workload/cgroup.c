@@ -8,13 +8,21 @@
 
 #define MOUNTINFO_MAX_BYTES (4u << 20)
 
+static bool is_octal(const char *s)
+{
+	for (int i = 0; i < 3; i++)
+		if (s[i] < '0' || s[i] > (i ? '7' : '3'))
+			return false;
+	return true;
+}
+
 /* mountinfo writes space, tab, newline and backslash as \ooo. */
 static void unescape(char *s)
 {
 	char *to = s;
 
 	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] && s[2] && s[3]) {
+		if (s[0] == '\\' && is_octal(s + 1)) {
 			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
 			s += 3;
 		} else {
