@@ -281,18 +281,22 @@ static void test_capped(void **state)
 
 /* --- a map without rules ------------------------------------------------------------------------------------------ */
 
-static void publish(const char *body)
+static void publish_as_it_is(void)
 {
 	_cleanup_diags_ struct bh_diags d = {0};
-	int r;
+	int r = bh_kern_stage(kern, pol.out, &d, &gen);
 
-	pol_clear(&pol);
-	pol = pol_made(body);
-	r = bh_kern_stage(kern, pol.out, &d, &gen);
 	if (!r)
 		r = bh_kern_publish(kern);
 	bh_diags_print(&d, stdout, false);
 	assert_int_equal(r, 0);
+}
+
+static void publish(const char *body)
+{
+	pol_clear(&pol);
+	pol = pol_made(body);
+	publish_as_it_is();
 }
 
 /* No shape is searched, and still a workload may talk to itself. */
@@ -313,6 +317,34 @@ static void test_no_rules(void **state)
 	publish("segments:\n"
 		"  web: { match: { unit: web.service } }\n"
 		"  db: { match: { unit: db.service } }\n");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		bad += !as_told(&rows[i], 0);
+	publish(map);
+	assert_int_equal(bad, 0);
+}
+
+/* --- tables that do not fit together ------------------------------------------------------------------------------ */
+
+/* Conditions that can't be read: a deny stands, an allow stays closed. */
+static void test_a_missing_row(void **state)
+{
+	static const struct row rows[] = {
+		{"a deny", "web", "lan", OUT, TCP(201), IS(RULE_DENY)},
+		{"an allow", "web", "lan", OUT, TCP(101), IS(NO_TABLE)},
+		{"one without conditions", "web", "lan", OUT, TCP(205), IS(ALLOW), .rule = "wide"},
+	};
+	int bad = 0;
+
+	(void)state;
+	pol_clear(&pol);
+	pol = pol_made(map);
+	for (size_t i = 0; i < pol.out->policy.n; i++) {
+		struct bh_pol_val *val = &pol.out->policy.bh_pol_val[i];
+
+		if (val->rule == pol_rule(&pol, "ending") || val->rule == pol_rule(&pol, "ends"))
+			val->rule = 60000;
+	}
+	publish_as_it_is();
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		bad += !as_told(&rows[i], 0);
 	publish(map);
@@ -359,6 +391,7 @@ int main(void)
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_capped),
 		cmocka_unit_test(test_no_rules),
+		cmocka_unit_test(test_a_missing_row),
 	};
 
 	return cmocka_run_group_tests(tests, up, down);

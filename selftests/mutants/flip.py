@@ -171,7 +171,8 @@ def has(nodes, *signs):
 
 # bh_broken() is a constant in what ships.
 def is_constant(nodes):
-    return any(text(part).strip().lstrip("!").startswith("bh_broken(") for part in split(nodes, "&&"))
+    parts = [text(part).strip().lstrip("!") for part in split(nodes, "&&")]
+    return any(part.startswith("bh_broken(") for part in parts)
 
 
 def index(nodes, sign, start=0):

@@ -109,6 +109,50 @@ static void test_who_may_ping_is_no_router(void **state)
 	net_apply(&a, map);
 }
 
+/* --- by hand -------------------------------------------------------------------------------------------- */
+
+/*
+ * Whose rule is `icmp` may have a raw socket, and with IP_HDRINCL write any header there: TCP and
+ * UDP by hand are refused all the same, also where a rule would let a socket connect.
+ */
+static void test_tcp_and_udp_by_hand(void **state)
+{
+	int fd;
+
+	(void)state;
+	net_apply(&a, "segments:\n"
+		      "  pinger: { match: { unit: ping.service } }\n"
+		      "  radvd: { match: { unit: radvd.service }, raw: allow }\n"
+		      "  db: { match: { cidr: [10.77.0.11/32] } }\n"
+		      "allow:\n"
+		      "  - { id: ping, from: pinger, to: db, port: [icmp, tcp/7000, udp/7000] }\n"
+		      "  - { id: tool, from: radvd, to: db, port: [tcp/7000, udp/7000] }\n");
+	for (int i = 0; i < 4; i++) {
+		struct puppet *who = i / 2 ? radvd : pinger;
+		struct pkt p;
+
+		pkt_start(&p);
+		pkt_ip4(&p, "10.77.0.1", DB);
+		if (i % 2)
+			pkt_tcp(&p, 40000, 7000, PKT_SYN);
+		else
+			pkt_udp(&p, 40000, 7000);
+		pkt_finish(&p);
+		fd = pup_socket(who, AF_INET, SOCK_RAW, IPPROTO_ICMP);
+		assert_true(fd >= 0);
+		assert_int_equal(pup_set(who, fd, IPPROTO_IP, IP_HDRINCL, 1), 0);
+		net_mark(&a);
+		assert_int_equal(pup_write(who, fd, p.data + p.l3, p.len - p.l3, DB, 0),
+				 who == radvd ? (int)(p.len - p.l3) : -EPERM);
+		if (who == pinger)
+			net_told(&a, BH_EVENT_DENY, BH_R_RAW);
+		else
+			assert_int_equal(net_count(&a, BH_R_ALLOW), 1);
+		assert_int_equal(pup_close(who, fd), 0);
+	}
+	net_apply(&a, map);
+}
+
 /* --- which messages have an identifier ------------------------------------------------------------------ */
 
 /* One conversation for each identifier, or one for all. Sends 1, 1, 2: how many are told of? */
@@ -284,6 +328,7 @@ int main(void)
 		cmocka_unit_test_setup(test_an_old_raw_socket_is_its_workloads, each_test),
 		cmocka_unit_test_setup(test_an_old_raw_socket_receives_by_its_rules, each_test),
 		cmocka_unit_test_setup(test_who_may_ping_is_no_router, each_test),
+		cmocka_unit_test_setup(test_tcp_and_udp_by_hand, each_test),
 		cmocka_unit_test_setup(test_messages_with_an_identifier, each_test),
 		cmocka_unit_test_setup(test_a_tunnel_is_judged_where_the_host_forwards, each_test),
 		cmocka_unit_test_setup(test_a_device_without_ethernet_is_judged, each_test),
