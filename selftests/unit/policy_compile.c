@@ -309,6 +309,35 @@ static void test_segments(void **state)
 	assert_int_equal(r.out->n_segs, BH_ID_FIRST + 3);
 }
 
+/* What a segment leaves out is the map's, each direction for itself. */
+static void test_defaults_of_the_map(void **state)
+{
+	static const char *const word[] = {"deny", "allow"}, *const mode[] = {"enforce", "observe"};
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		_cleanup_pol_ struct pol r = {.numbers = bh_numbers_new()};
+		__u32 want = BH_SEG_VALID | (i & 1 ? BH_SEG_INGRESS_ALLOW : 0) |
+			     (i & 4 ? BH_SEG_OBSERVE : 0);
+		char text[512];
+
+		(void)snprintf(text, sizeof(text),
+			       "version: 1\nname: test\nmode: %s\n"
+			       "default: { ingress: %s, egress: %s }\nsegments:\n"
+			       "  a: { match: { unit: a.service } }\n"
+			       "  b: { match: { unit: b.service }, mode: enforce,\n"
+			       "       default: { ingress: deny, egress: deny } }\n",
+			       mode[i >> 2], word[i & 1], word[i >> 1 & 1]);
+		assert_int_equal(bh_map_parse("t", text, strlen(text), &r.d, &r.map), 0);
+		assert_int_equal(bh_compile(r.map, r.numbers, &pol_users, &bh_limits_default,
+					    pol_now, &r.d, &r.out),
+				 0);
+		assert_int_equal(seg_flags(&r, "a"), want | (i & 2 ? BH_SEG_EGRESS_ALLOW : 0));
+		assert_int_equal(seg_flags(&r, "b"), BH_SEG_VALID);
+		assert_int_equal(seg_flags(&r, "host"), want | BH_SEG_EGRESS_ALLOW);
+	}
+}
+
 static void test_host_can_be_closed(void **state)
 {
 	_cleanup_pol_ struct pol r =
@@ -541,6 +570,7 @@ int main(void)
 		cmocka_unit_test(test_failsafes),
 		cmocka_unit_test(test_shapes_in_order_of_precedence),
 		cmocka_unit_test(test_segments),
+		cmocka_unit_test(test_defaults_of_the_map),
 		cmocka_unit_test(test_host_can_be_closed),
 		cmocka_unit_test(test_defaults_are_rules),
 		cmocka_unit_test(test_rule_info),
