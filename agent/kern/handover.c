@@ -14,15 +14,17 @@
  *	  here on each set enforces the policy by itself.
  *	4 on devices our program replaces the other's inside its link: XDP has one link a device, and
  *	  of two at tc there is none too few at any time. The link is pinned among ours.
- *	5 the other set's hooks go, then its maps, all in one step, then its directory
+ *	5 the other set's generation becomes 0, by one store: it judges nothing any more. Only then
+ *	  its hooks go, one by one: a set that judged without all of its own eyes would take the
+ *	  answer to a question it did not see for a question.
+ *	6 its maps go, all in one step, then its directory
  *
- * The newest generation is who counts. Killed before 3 the other set has it, and ours is empty;
- * killed after 3 ours has it, and what is left of the other enforces the same or more. Whichever
- * agent starts next finds both and goes on: its own set gets a generation above all others (from
- * the disk, where 3 wrote it first), and then relieves them. If that agent's own set is what was
- * being relieved, it lacks hooks, and with them whoever was born and asked since: it is not
- * adopted, but set aside as v<ABI>_old<N>, and relieved with the others. An agent that can't read
- * the map on disk never gets to 3: the other set goes on enforcing, and `bulkhead apply` ends it.
+ * The newest generation is who counts. Killed before 3 the other set has it, and ours is empty.
+ * Killed before 5 ours has it and the other is whole, with the generation before. Killed after 5
+ * the other denies nothing. Whichever agent starts next finds both and goes on: its own set gets
+ * a generation above all others (from the disk, where 3 wrote it first), and then relieves them.
+ * An agent that can't read the map on disk never gets to 3: the other set goes on enforcing, and
+ * `bulkhead apply` ends it.
  */
 #include <dirent.h>
 #include <string.h>
@@ -39,19 +41,17 @@ static void map_ctl(struct bh_kern *s)
 
 	if (fd < 0)
 		return;
-	p = mmap(NULL, sizeof(*s->ctl), PROT_READ, MAP_SHARED, fd, 0);
+	p = mmap(NULL, sizeof(*s->ctl), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	s->ctl = p == MAP_FAILED ? NULL : p;
 }
 
-/* "v7", or "v7_old2" for what was set aside: 7. 0: it is no set. */
+/* "v7": 7. 0: it is no set. */
 static int abi_of(const char *name)
 {
-	unsigned int abi, old;
-	int len = 0, old_len = 0;
+	unsigned int abi;
+	int len = 0;
 
-	if (sscanf(name, "v%6u%n_old%6u%n", &abi, &len, &old, &old_len) < 1)
-		return 0;
-	return !name[len] || (old_len && !name[old_len]) ? (int)abi : 0;
+	return sscanf(name, "v%6u%n", &abi, &len) == 1 && !name[len] ? (int)abi : 0;
 }
 
 int bh_set_open(const char *pin_dir, const char *name, struct bh_diags *d, struct bh_kern **ret)
@@ -109,48 +109,6 @@ int bh_sets_find(const char *pin_dir, struct bh_diags *d, struct bh_kern **ret)
 	}
 	closedir(dir);
 	return r;
-}
-
-static int move_aside(struct bh_kern *s, const char *pin_dir)
-{
-	char name[64];
-
-	for (int i = 1; i < 100; i++) {
-		_cleanup_free_ char *from = strdup(s->dir);
-		int r;
-
-		snprintf(name, sizeof(name), BH_PIN_OWN "_old%d", i);
-		r = from ? bh_pin_set(s, pin_dir, name) : -ENOMEM;
-		if (r < 0)
-			return r;
-		if (access(s->dir, F_OK) == 0) {
-			r = bh_pin_set(s, pin_dir, BH_PIN_OWN);
-			if (r < 0)
-				return r;
-			continue;
-		}
-		return rename(from, s->dir) < 0 ? -errno : 0;
-	}
-	return -EMFILE;
-}
-
-int bh_set_aside(struct bh_kern *k, const char *pin_dir, struct bh_diags *d)
-{
-	_cleanup_(bh_kern_closep) struct bh_kern *s = NULL;
-	int r = k->beside ? bh_set_open(pin_dir, BH_PIN_OWN, d, &s) : -ENOENT;
-
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	if (!bh_kern_generation(s) || bh_kern_generation(s) > bh_kern_generation(k->beside))
-		return 0;
-	r = move_aside(s, pin_dir);
-	if (r < 0)
-		return kern_error(d, r,
-				  "end enforcement and start afresh: bulkheadd rescue "
-				  "--detach",
-				  "can't set '%s/%s' aside: %s", pin_dir, BH_PIN_OWN, strerror(-r));
-	insert(&k->beside, TAKE_PTR(s));
-	return 0;
 }
 
 struct bh_kern *bh_kern_next(const struct bh_kern *k)

@@ -113,7 +113,8 @@ static int take_from(struct bh_kern *k, const struct bh_kern *s, struct bh_diags
 /* What other ABIs' programs know of sockets. With another layout the seeds have to guess. */
 static int take_sockets(struct bh_kern *k, struct bh_diags *d)
 {
-	int r = 0;
+	/* whoever asks without being seen by our hooks is noted by the others' by then */
+	int r = k->beside ? bh_drain(k) : 0;
 
 	for (const struct bh_kern *s = k->beside; r == 0 && s; s = s->beside)
 		if (s->ctl && s->ctl->sockets == BH_ABI_SOCKETS)

@@ -152,8 +152,8 @@ struct bulkhead; /* the skeleton; open.c alone includes it */
  * @drain:      a private outer map; writing it waits for a grace period
  * @drained:    a grace period has passed since the last flip
  * @staged_gen: what publish will enforce; 0 = nothing is staged
- * @beside:     the pins of another set, newest generation first, each with the next: dir, abi,
- *              links, devices and ctl (read only), and nothing loaded. See handover.c
+ * @beside:     the pins of another ABI, newest generation first, each with the next: dir, abi,
+ *              links, devices and ctl, and nothing loaded. See handover.c
  */
 struct bh_kern {
 	struct bulkhead *skel;
@@ -265,8 +265,6 @@ static inline bool bh_has(const struct bh_kern *k, enum bh_feat feat)
 int bh_set_open(const char *pin_dir, const char *name, struct bh_diags *d, struct bh_kern **ret);
 /* All but that of our ABI's name, newest generation first; NULL = none. */
 int bh_sets_find(const char *pin_dir, struct bh_diags *d, struct bh_kern **ret);
-/* Makes ours one of k->beside if another enforces something newer: it is not to be adopted. */
-int bh_set_aside(struct bh_kern *k, const char *pin_dir, struct bh_diags *d);
 /* Detaches and removes all that stand beside @k. */
 int bh_sets_end(struct bh_kern *k);
 

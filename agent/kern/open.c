@@ -285,8 +285,6 @@ static int find_others(struct bh_kern *k, const char *pin_dir, struct bh_diags *
 {
 	int r = bh_sets_find(pin_dir, d, &k->beside);
 
-	if (r == 0)
-		r = bh_set_aside(k, pin_dir, d);
 	for (struct bh_kern *s = k->beside; s; s = s->beside)
 		k->gen_floor = MAX(k->gen_floor, bh_kern_generation(s));
 	return r;

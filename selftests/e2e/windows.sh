@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 # Promise P3: no moment without enforcement. Probers ask all the time for what is forbidden and for
 # what is allowed, while the agent is killed in four ways and started, hangs, while maps are applied
-# and workloads born. LIMIT_S=300. Run by selftests/run; RESTARTS, COMMITS, BIRTHS say how many.
+# and workloads born. LIMIT_S=300. Run by selftests/run; WINDOWS=full for a hundred restarts, a
+# thousand commits and workloads; RESTARTS, COMMITS, BIRTHS for other numbers.
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh
 . "$(dirname "$0")/../lib/host.sh"
 # shellcheck source=selftests/lib/probes.sh
 . "$(dirname "$0")/../lib/probes.sh"
 need_agent
-RESTARTS=${RESTARTS:-100} COMMITS=${COMMITS:-1000} BIRTHS=${BIRTHS:-1000}
+RESTARTS=${RESTARTS:-$(how_many 100 20)}
+COMMITS=${COMMITS:-$(how_many 1000 300)}
+BIRTHS=${BIRTHS:-$(how_many 1000 300)}
 ulimit -c 0
 
 scope_begin bh-test

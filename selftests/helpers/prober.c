@@ -405,7 +405,8 @@ static int wire(char **argv)
 			pace(1000000000 / rate);
 		} else {
 			count(&w.lane[i], await_answer(&w, i, port));
-			pace(100000);
+			/* the agent wants a share of the machine */
+			pace(500000);
 		}
 	}
 	if (rate) {

@@ -7,6 +7,7 @@
 #	probes_hosts                  shop (which will have the agent) and outside, a map, servers
 #	probes_start / probes_end WHAT       TAP: did each get what it should, all the time?
 #	talks_start / talks_end WHAT         long-lived conversations: not one number is lost
+#	how_many FULL USUAL           how often something is done: FULL times where WINDOWS=full
 
 PROBER=$BUILD/test/helpers/prober
 PROBE_RATE=${PROBE_RATE:-2000} # a second, of each of the two that are denied
@@ -15,6 +16,10 @@ web=system.slice/nginx.service
 cache=system.slice/redis.service
 report=system.slice/report.service
 probers=() talks=()
+
+how_many() {
+	[ "${WINDOWS:-}" = full ] && echo "$1" || echo "$2"
+}
 
 probes_map() {
 	cat <<'YAML'
