@@ -11,6 +11,7 @@
 #	spawn LOG shop system.slice/nginx.service CMD...  ... in the background, pid in $REPLY
 #	agent_start shop eth1=generic  waits until it answers; agent_pid shop, agent_kill shop KILL
 #	AGENT_UNDER=(strace -f)        what agents are started under
+#	PATIENCE_S=300                 on a slow machine: how long to wait for all that
 #	bh shop status                 the command line, talking to that host's agent
 
 BUILD=$(realpath "${BUILD:-build}")
@@ -74,7 +75,7 @@ host_make() { # name
 		mkdir -m 0700 "$1/bpf/bulkhead" && echo $$ > "$1/holder" && exec sleep infinity
 	' holder "$dir" "$SCOPE_CG/holders" &
 	disown
-	wait_for 5 test -s "$dir/holder" || { echo "host $1 did not start"; return 1; }
+	wait_for "${PATIENCE_S:-5}" test -s "$dir/holder" || { echo "host $1 did not start"; return 1; }
 }
 
 host_pid() { # name
@@ -163,7 +164,7 @@ agent_kill() { # host signal
 	local pid
 	pid=$(agent_pid "$1")
 	kill -s "$2" "$pid"
-	wait_for 5 eval "! kill -0 $pid" || { echo "the agent of $1 did not end"; return 1; }
+	wait_for "${PATIENCE_S:-5}" eval "! kill -0 $pid" || { echo "the agent of $1 did not end"; return 1; }
 }
 
 bh() { # host arguments...

@@ -6,7 +6,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../../.." || exit 1
 # shellcheck source=selftests/lib/host.sh
 . selftests/lib/host.sh
-PATIENCE_S=60
+PATIENCE_S=300
 
 scope_begin bh-test
 four=10.77.0.1/24 outside_four=10.77.0.2/24 addresses="10.77.0.1 127.0.0.1"
@@ -51,11 +51,11 @@ said() { # output of the client
 }
 
 ask_tcp() { # cgroup address port
-	said "$(unit shop "$1" timeout 20 bash -c "$CLIENT" "$2" "$3" 2>&1)"
+	said "$(unit shop "$1" timeout 60 bash -c "$CLIENT" "$2" "$3" 2>&1)"
 }
 
 visit() { # address port [seconds]
-	said "$(on outside timeout "${3:-20}" bash -c "$CLIENT" "$1" "$2" 2>&1)"
+	said "$(on outside timeout "${3:-60}" bash -c "$CLIENT" "$1" "$2" 2>&1)"
 }
 
 echo_server() { # cgroup port
@@ -69,7 +69,7 @@ holds() { # when
 		is "$1: report -> cache over $at" EPERM "$(ask_tcp $report "$at" 6379)"
 	done
 	is "$1: visitor -> web" answered "$(visit 10.77.0.1 8080)"
-	is "$1: visitor -> cache" nothing "$(visit 10.77.0.1 6379 3)"
+	is "$1: visitor -> cache" nothing "$(visit 10.77.0.1 6379 5)"
 }
 
 start() {
