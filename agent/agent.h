@@ -223,6 +223,8 @@ int bh_nics_open(struct bh_agent *a, struct bh_diags *d);
 void bh_nics_close(struct bh_agent *a);
 /* Attach again what is missing. */
 void bh_nics_check(struct bh_agent *a);
+/* Tell the kernel side again of addresses that found no room. */
+void bh_nics_locals_again(struct bh_agent *a);
 /* Calls for each device that --interfaces names and that is not there. */
 void bh_nics_absent(const struct bh_agent *a, void (*fn)(void *ctx, const char *name), void *ctx);
 

@@ -123,7 +123,6 @@ static void on_addr(void *ctx, const struct bh_addr *addr, bool gone)
 
 	if (gone) {
 		(void)bh_kern_local_del(a->kern, addr);
-		a->locals_lost = false;
 		return;
 	}
 	r = bh_kern_local_add(a->kern, addr);
@@ -131,6 +130,22 @@ static void on_addr(void *ctx, const struct bh_addr *addr, bool gone)
 		bh_error("an address of this host can't be told to the kernel side: %s",
 			 strerror(-r));
 	a->locals_lost |= r < 0;
+}
+
+static void add_again(void *ctx, const struct bh_addr *addr)
+{
+	struct bh_agent *a = ctx;
+
+	a->locals_lost |= bh_kern_local_add(a->kern, addr) < 0;
+}
+
+/* Some may have gone: is there room for those that found none? */
+void bh_nics_locals_again(struct bh_agent *a)
+{
+	if (!a->locals_lost)
+		return;
+	a->locals_lost = false;
+	bh_net_each_addr(a->net, add_again, a);
 }
 
 static int on_netlink(_unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t revents,

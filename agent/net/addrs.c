@@ -40,6 +40,13 @@ bool bh_net_has_addr(const struct bh_net *n, const struct bh_addr *addr)
 	return addr_elsewhere(n, addr, n->n_addr);
 }
 
+void bh_net_each_addr(const struct bh_net *n, void (*fn)(void *ctx, const struct bh_addr *addr),
+		      void *ctx)
+{
+	for (size_t i = 0; i < n->n_addr; i++)
+		fn(ctx, &n->addr[i].addr);
+}
+
 static void addr_drop(struct bh_net *n, size_t i)
 {
 	struct bh_addr gone = n->addr[i].addr;

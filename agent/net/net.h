@@ -50,6 +50,9 @@ int bh_net_each_link(const struct bh_net *n, int (*fn)(void *ctx, const struct b
 
 /* Is it an address of this namespace? */
 bool bh_net_has_addr(const struct bh_net *n, const struct bh_addr *addr);
+/* Each of them, once for every link it stands on. */
+void bh_net_each_addr(const struct bh_net *n, void (*fn)(void *ctx, const struct bh_addr *addr),
+		      void *ctx);
 
 /**
  * bh_net_destroy - end TCP connections as if their owner had aborted them

@@ -116,7 +116,7 @@ agent_lives() { # host
 
 # Return: 0 it answers, 1 it ended.
 agent_settles() { # host
-	local end=$((SECONDS + 60))
+	local end=$((SECONDS + 150))
 	while [ $SECONDS -lt $end ]; do
 		answers "$1" && return 0
 		agent_lives "$1" || return 1
