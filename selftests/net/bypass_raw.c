@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * bypass_raw.c - what no TCP or UDP socket says: raw sockets that are older than the agent,
- * neighbour discovery by who may only ping, tunnels that end in the kernel.
+ * headers and frames by hand, neighbour discovery by who may only ping, tunnels that end in the
+ * kernel.
  */
 #include "netrig.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -150,6 +152,70 @@ static void test_tcp_and_udp_by_hand(void **state)
 			assert_int_equal(net_count(&a, BH_R_ALLOW), 1);
 		assert_int_equal(pup_close(who, fd), 0);
 	}
+	net_apply(&a, map);
+}
+
+static long send_frame(struct pup_call *c)
+{
+	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex("a0")};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	/* what is dropped below is no error here on every kernel */
+	n = sendto(fd, c->data, c->len, 0, (struct sockaddr *)&to, sizeof(to));
+	(void)close(fd);
+	return n;
+}
+
+/* Whole frames: no socket hook sees them, the NIC's way out does. */
+static void test_frames_by_hand(void **state)
+{
+	struct puppet *lease = net_puppet(&a, "dhclient.service");
+	const struct {
+		struct puppet *who;
+		bool v6;
+		uint16_t from, to;
+		enum bh_reason reason; /* 0: it passes as any */
+	} row[] = {
+		{pinger, false, 40000, 7000, BH_R_RAW}, {pinger, true, 40000, 7000, BH_R_RAW},
+		{pinger, false, 68, 67, BH_R_RAW},	{radvd, false, 40000, 7000, 0},
+		{radvd, true, 40000, 7000, 0},		{lease, false, 68, 67, BH_R_DHCP},
+		{lease, true, 546, 547, BH_R_DHCP},	{lease, false, 68, 68, BH_R_RAW},
+		{lease, true, 546, 67, BH_R_RAW},	{lease, false, 67, 67, BH_R_RAW},
+	};
+
+	(void)state;
+	net_apply(&a, "segments:\n"
+		      "  pinger: { match: { unit: ping.service } }\n"
+		      "  radvd: { match: { unit: radvd.service }, raw: allow }\n"
+		      "  lease: { match: { unit: dhclient.service }, dhcp: true }\n"
+		      "  db: { match: { cidr: [10.77.0.11/32, fd77::11/128] } }\n"
+		      "allow:\n"
+		      "  - { id: ping, from: pinger, to: db, port: [udp/7000, udp/67] }\n");
+	for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
+		struct pup_call c = {.fn = send_frame, .fd = -1};
+		struct pkt p;
+
+		pkt_start(&p);
+		if (row[i].v6)
+			pkt_ip6(&p, "fd77::1", DB6);
+		else
+			pkt_ip4(&p, "10.77.0.1", DB);
+		pkt_udp(&p, row[i].from, row[i].to);
+		pkt_finish(&p);
+		c.len = p.len;
+		memcpy(c.data, p.data, p.len);
+		net_mark(&a);
+		(void)pup_do(row[i].who, &c);
+		if (row[i].reason == BH_R_RAW)
+			net_told(&a, BH_EVENT_DENY, BH_R_RAW);
+		else
+			net_quiet(&a);
+		assert_int_equal(net_count(&a, BH_R_DHCP), row[i].reason == BH_R_DHCP);
+	}
+	pup_stop(lease);
 	net_apply(&a, map);
 }
 
@@ -329,6 +395,7 @@ int main(void)
 		cmocka_unit_test_setup(test_an_old_raw_socket_receives_by_its_rules, each_test),
 		cmocka_unit_test_setup(test_who_may_ping_is_no_router, each_test),
 		cmocka_unit_test_setup(test_tcp_and_udp_by_hand, each_test),
+		cmocka_unit_test_setup(test_frames_by_hand, each_test),
 		cmocka_unit_test_setup(test_messages_with_an_identifier, each_test),
 		cmocka_unit_test_setup(test_a_tunnel_is_judged_where_the_host_forwards, each_test),
 		cmocka_unit_test_setup(test_a_device_without_ethernet_is_judged, each_test),
