@@ -553,87 +553,6 @@ static void the_cap_lasts(void **state)
 	assert_true(fake.flags & BH_CTL_OBSERVE);
 }
 
-/* --- another version's programs stand beside ours ---------------------------------------------- */
-
-/* Another layout: ours begin with nothing, and what was in force is the other set's. */
-static void upgrade(struct bh_agent *a)
-{
-	fake.beside = fake.gen;
-	fake.gen = fake.staged = 0;
-	fake.flags = 0;
-	restore(a);
-	bh_agent_relieve(a);
-}
-
-static void an_upgrade(void **state)
-{
-	struct bh_agent *a = *state;
-	__u64 gen;
-
-	must_apply(a, enforcing);
-	gen = fake.gen;
-	upgrade(a);
-	assert_true(fake.gen > gen);
-	assert_true(fake.beside == 0);
-	assert_string_equal(a->live.map->name, "shop");
-}
-
-static void an_upgrade_that_cant_read_the_map(void **state)
-{
-	struct bh_agent *a = *state;
-	__u64 gen;
-
-	must_apply(a, enforcing);
-	gen = fake.gen;
-	spoil("state");
-	upgrade(a);
-	/* what is in force is better than failsafes alone */
-	assert_true(fake.gen == 0);
-	assert_true(fake.beside == gen);
-	assert_false(a->no_policy);
-	assert_non_null(strstr(a->state_trouble, "damaged"));
-	fake.floor = gen;
-	must_apply(a, enforcing);
-	assert_true(fake.gen > gen);
-	assert_true(fake.beside == 0);
-}
-
-static void an_upgrade_with_an_older_state(void **state)
-{
-	struct bh_agent *a = *state;
-	_cleanup_free_ char *old = NULL;
-	char path[128];
-
-	must_apply(a, enforcing);
-	old = slurp("state");
-	must_apply(a, enforcing);
-	snprintf(path, sizeof(path), "%s/state", test_dir);
-	assert_int_equal(bh_file_replace(path, old, strlen(old), 0600, NULL), 0);
-	/* nor does a marker help: only the kernel knows */
-	snprintf(path, sizeof(path), "%s/enforced", test_dir);
-	assert_int_equal(unlink(path), 0);
-	upgrade(a);
-	assert_true(fake.gen == 0);
-	assert_true(fake.beside > 0);
-	assert_non_null(strstr(a->state_trouble, "this host has enforced"));
-}
-
-static void an_upgrade_with_failsafes_only(void **state)
-{
-	struct bh_agent *a = *state;
-	__u64 gen;
-
-	must_apply(a, enforcing);
-	spoil("state");
-	reboot(a);
-	gen = fake.gen;
-	assert_true(a->no_policy);
-	upgrade(a);
-	assert_true(a->no_policy);
-	assert_true(fake.gen > gen);
-	assert_true(fake.beside == 0);
-}
-
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -663,10 +582,6 @@ int main(void)
 		TEST(an_older_state_is_put_back),
 		TEST(a_detach_lasts),
 		TEST(the_cap_lasts),
-		TEST(an_upgrade),
-		TEST(an_upgrade_that_cant_read_the_map),
-		TEST(an_upgrade_with_an_older_state),
-		TEST(an_upgrade_with_failsafes_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
