@@ -34,11 +34,3 @@ if [ "$listed" != "$defined" ] || [ "$listed" = 0 ]; then
 	exit 1
 fi
 diff -u docs/reasons.md <(page) || { echo "run tools/check/reasons.sh --write"; exit 1; }
-
-# Each of them has to have come up in a test, but for what nothing can say yet.
-later=' QUARANTINE '
-while read -r name; do
-	[[ $later == *" $name "* ]] && continue
-	grep -rqwE "BH_R_$name|$name|${name,,}" selftests --include='*.c' --include='*.sh' ||
-		{ echo "no test has ever seen reason $name"; exit 1; }
-done < <(sed -nE 's/^\tBH_REASON\([0-9]+, ([A-Z0-9_]+),.*$/\1/p' include/bh_reason.h)
