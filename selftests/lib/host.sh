@@ -149,11 +149,17 @@ agent_start() { # host interfaces [options...]
 	local host=$1 dir=$SCOPE_DIR/$1
 	agent_spawn "$@"
 	# Any answer will do: a host without a policy is "degraded" to `status`.
-	wait_for "${PATIENCE_S:-40}" bh "$host" version || {
+	wait_for "${PATIENCE_S:-40}" agent_decided "$host"
+	bh "$host" version > /dev/null 2>&1 || {
 		echo "the agent of $host does not answer:"
 		tail -n 20 "$dir/agent.log"
 		return 1
 	}
+}
+
+# It answers, or it has ended: nobody needs to wait any longer.
+agent_decided() { # host
+	bh "$1" version || ! kill -0 "$(agent_pid "$1")"
 }
 
 agent_pid() { # host
