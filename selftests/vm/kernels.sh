@@ -63,7 +63,7 @@ plan() {
 	boot "6.1" 6.1 2 1024 "" $(built datapath)
 	boot "6.1 traffic" 6.1 2 1024 "" $(built fault) net/rig net/cut net/tcp_turns \
 		net/promise_mix net/promise_memory net/bypass_listen $AGENT
-	boot "6.12" 6.12 2 1024 "" datapath/insns datapath/packets net/cut net/promise_mix $AGENT
+	boot "6.12" 6.12 2 1024 "" datapath/insns datapath/packets net/cut net/promise_mix
 	boot "6.12 lockdown 4 CPUs" 6.12 4 1024 lockdown=integrity datapath/packets net/promise_mix
 	boot "6.12 160 MB" 6.12 2 160 "" $AGENT
 	boot "6.1 no IPv6 1 CPU" 6.1 1 1024 ipv6.disable=1 $AGENT datapath/packets
@@ -185,7 +185,8 @@ report() {
 	done
 }
 
-TEST_S=900 BOOT_S=1100
+# For a machine that is ten times slower than it should be; what hangs is ended all the same.
+TEST_S=900 BOOT_S=1800
 if [ "$VM" = full ]; then
 	BOOT_S=7200
 	plan_full
