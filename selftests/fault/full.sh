@@ -62,7 +62,7 @@ addresses() { # add|del from to
 }
 
 no_room() {
-	status_of shop '"; ".join(d["problems"])' | grep -q "more addresses"
+	grep -q "more addresses" <<< "$(status_of shop '"; ".join(d["problems"])')"
 }
 
 is "an address of this host: web may not ask 7002" EPERM "$(ask shop $web tcp 10.77.0.1 7002)"

@@ -288,6 +288,56 @@ static void the_marker(_unused_ void **state)
 	assert_int_equal(bh_marker_load(dir, &d, &back), -EBADMSG);
 }
 
+/* The marker keeps a host that has enforced from starting open: damaged it is there, not absent. */
+static void marker_must_be_refused(const char *what, size_t at)
+{
+	struct bh_marker m = {0};
+	struct bh_diags d = {0};
+	int r = bh_marker_load(dir, &d, &m);
+
+	if (r == 0 || r == -ENOENT || !d.n_errors || !d.list[0].help || m.failsafes)
+		fail_msg("marker %s at byte %zu: %d, %zu errors", what, at, r, d.n_errors);
+	bh_diags_clear(&d);
+}
+
+static void the_marker_is_damaged(_unused_ void **state)
+{
+	_cleanup_(bh_marker_clear) struct bh_marker m = {.generation = 7};
+	_cleanup_free_ char *text = NULL;
+	_cleanup_diags_ struct bh_diags d = {0};
+	size_t bytes;
+
+	m.failsafes = strdup("version: 1\n");
+	assert_int_equal(bh_marker_save(dir, &m, &d), 0);
+	assert_int_equal(bh_file_read(in_dir("enforced"), 1 << 20, &text, &bytes), 0);
+	for (size_t i = 0; i < bytes; i++) {
+		write_file("enforced", text, i);
+		marker_must_be_refused("cut", i);
+		for (int bit = 0; bit < 8; bit++) {
+			text[i] = (char)(text[i] ^ (1 << bit));
+			write_file("enforced", text, bytes);
+			marker_must_be_refused("flipped", i);
+			text[i] = (char)(text[i] ^ (1 << bit));
+		}
+	}
+}
+
+/* What is there before the rename that fails is what is there behind it; see also fault/apply.sh. */
+static void an_undo_that_fails(_unused_ void **state)
+{
+	_cleanup_(bh_state_clear) struct bh_state s = {0};
+	_cleanup_diags_ struct bh_diags d = {0};
+
+	save(5, false);
+	save(6, false);
+	assert_int_equal(unlink(in_dir("state.old")), 0);
+	/* a directory can't take a file's name: another error than "there is none" */
+	assert_int_equal(mkdir(in_dir("state.old"), 0700), 0);
+	bh_state_undo(dir);
+	assert_int_equal(bh_state_load(dir, 0, &d, &s), 0);
+	assert_true(s.generation == 6);
+}
+
 static void detached_on_purpose(_unused_ void **state)
 {
 	_cleanup_(bh_marker_clear) struct bh_marker m = {.generation = 9}, back = {0};
@@ -326,6 +376,8 @@ int main(void)
 		TEST(undo_of_the_first),
 		TEST(left_by_a_crash),
 		TEST(the_marker),
+		TEST(the_marker_is_damaged),
+		TEST(an_undo_that_fails),
 		TEST(detached_on_purpose),
 	};
 
