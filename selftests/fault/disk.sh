@@ -47,7 +47,8 @@ after cut "cut short"
 after newer "another version"
 after both_cut "no such file of the agent, or it is damaged"
 
-# Mended: the map that was there before.
+# Mended, and rebooted: the map that was there before.
+on shop rm -rf "$dir/bpf/bulkhead/v1"
 rm -rf "$dir/state"
 mv "$dir/kept" "$dir/state"
 check "mended: it starts" agent_start shop eth1=auto
