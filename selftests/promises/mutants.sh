@@ -21,7 +21,7 @@ result() { # number status text log
 }
 
 mkdir -p "$BUILD/mutants"
-selftests/mutants/run --planted --sample 2 --seconds 15 --jobs 1 --seed "$seed" > "$planted" 2>&1 &
+selftests/mutants/run --planted --sample 2 --seconds 10 --jobs 1 --seed "$seed" > "$planted" 2>&1 &
 pid=$!
 selftests/mutants/run --flips --sample 6 --seconds 15 --jobs 1 --seed "$seed" > "$flips" 2>&1
 result 1 $? "a branch taken the other way is noticed" "$flips"
