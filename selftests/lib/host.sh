@@ -149,7 +149,7 @@ agent_start() { # host interfaces [options...]
 	local host=$1 dir=$SCOPE_DIR/$1
 	agent_spawn "$@"
 	# Any answer will do: a host without a policy is "degraded" to `status`.
-	wait_for "${PATIENCE_S:-40}" agent_decided "$host"
+	wait_for "${PATIENCE_S:-60}" agent_decided "$host"
 	bh "$host" version > /dev/null 2>&1 || {
 		echo "the agent of $host does not answer:"
 		tail -n 20 "$dir/agent.log"
