@@ -178,7 +178,7 @@ spawn "$dir/agent.log" shop system.slice/bulkhead.service "$BUILD/bulkheadd" \
 	--cgroup-root "$SCOPE_CG/shop" --interfaces eth1=auto
 echo "$REPLY" > "$dir/agent.pid"
 bhr() { on shop "$BUILD/bulkhead" --control "$dir/run/control.sock" "$@"; }
-wait_for 5 bhr version
+wait_for 60 bhr version
 on shop sh -c "dd if=/dev/zero of=$dir/run/fill bs=1k" 2> /dev/null
 sed 's/tcp.6379/tcp\/6380/' "$SCOPE_DIR/shop.yaml" > "$SCOPE_DIR/less.yaml"
 bhr apply --yes "$SCOPE_DIR/less.yaml" > "$SCOPE_DIR/full.out" 2>&1
