@@ -263,15 +263,13 @@ __subprog enum bh_reason bh_peer_on_host(void *ctx, const struct bh_run *run, st
 	return BH_CONTINUE;
 }
 
-/* Is @port of @addr, exactly, a workload's of another segment than @seg? */
-__global int bh_source_is_anothers(const struct bh_run *run, const struct bh_listen_key *key,
-				   __u32 seg)
+/* Is @key, exactly, a workload's of another segment than @seg? */
+__subprog bool bh_source_is_anothers(const struct bh_run *run, const struct bh_listen_key *key,
+				     __u32 seg)
 {
 	const struct bh_listener *l;
 	struct bh_who owner;
 
-	if (!run || !key)
-		return true;
 	l = bpf_map_lookup_elem(&bh_listeners, key);
 	if (!l)
 		return false;
