@@ -3,6 +3,7 @@
 # A commit in which one system call fails, each in turn: the new map is enforced and on the disk, or
 # the old one is, never something of both; the answer says which, and the next apply is taken.
 # Run by selftests/run; FAULT=full tries every call with every error.
+# LIMIT_S=400
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh
 . "$(dirname "$0")/../lib/host.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Devices and cgroups come and go by the hundred under a running agent: the ones it guards are guarded
 # each time, and at the end it holds no more than at the beginning. Run by selftests/run.
+# LIMIT_S=400
 # shellcheck disable=SC2016,SC2034,SC2317  # for eval; called by name
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh

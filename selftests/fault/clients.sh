@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Clients that are slow, greedy or silent, an agent that hangs, a log that nobody reads, storms of
 # signals: others are served, memory stays bounded, enforcement goes on. Run by selftests/run.
+# LIMIT_S=400
 # shellcheck disable=SC2016,SC2034,SC2317  # for eval; called by name
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh

@@ -3,6 +3,7 @@
 # The agent runs out of file descriptors, a little or wholly, while it is asked, told to look at
 # everything, and given maps: nothing that is enforced comes off, users don't vanish, it does not
 # spin, and with room again it is as before. Run by selftests/run.
+# LIMIT_S=400
 # shellcheck disable=SC2016  # for eval, and for other shells
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh

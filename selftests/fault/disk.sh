@@ -3,6 +3,7 @@
 # The state directory of a host that rebooted: unreadable, read-only, cut short, of another version of
 # the agent. It never starts open, says what is wrong, and enforces the map once it is mended. Every
 # byte of the files themselves: unit/control_state.c; a full disk: e2e/agent.sh. Run by selftests/run.
+# LIMIT_S=400
 # shellcheck disable=SC2317  # called by name
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tables that are full: more events than the ring holds while the agent does not read, more addresses
 # than the table of this host's own. Counted exactly, told, and nothing opens. Run by selftests/run.
+# LIMIT_S=400
 # shellcheck disable=SC2016,SC2317  # for eval; called by name
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh

@@ -4,6 +4,7 @@
 # pins removed, the bpffs unmounted and mounted again. It is told, put back where that is possible,
 # and a later agent finds all it needs; what is forbidden by another hook meanwhile never passes.
 # Run by selftests/run.
+# LIMIT_S=400
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh
 . "$(dirname "$0")/../lib/host.sh"
