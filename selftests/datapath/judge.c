@@ -351,6 +351,34 @@ static void test_a_missing_row(void **state)
 	assert_int_equal(bad, 0);
 }
 
+/* A cgroup that is not in the table is `host`, unless some found no room there. */
+static void test_a_cgroup_that_found_no_room(void **state)
+{
+	struct bh_question q = {
+		.gen = gen,
+		.now_ns = 2,
+		.local_cgid = 1ull << 40,
+		.remote_cgid = 1ull << 41,
+		.flags = BH_Q_LOCAL_CGROUP | BH_Q_REMOTE_CGROUP,
+		.port = 1,
+		.proto = IPPROTO_TCP,
+		.dir = BH_OUT,
+	};
+	struct bh_answer a;
+
+	(void)state;
+	assert_int_equal(bh_kern_judge(kern, &q, &a), 0);
+	assert_int_equal(a.local, BH_ID_HOST);
+	assert_int_equal(a.remote, BH_ID_HOST);
+	assert_int_equal(a.pass, 1);
+	assert_int_equal(bh_kern_set_ctl(kern, BH_CTL_CGROUPS_FULL, 0), 0);
+	assert_int_equal(bh_kern_judge(kern, &q, &a), 0);
+	assert_int_equal(bh_kern_set_ctl(kern, 0, BH_CTL_CGROUPS_FULL), 0);
+	assert_int_equal(a.local, BH_ID_UNASSIGNED);
+	assert_int_equal(a.remote, BH_ID_UNASSIGNED);
+	assert_int_equal(a.pass, 0);
+}
+
 /* --- run ----------------------------------------------------------------------------------------------------------- */
 
 static int up(void **state)
@@ -392,6 +420,7 @@ int main(void)
 		cmocka_unit_test(test_capped),
 		cmocka_unit_test(test_no_rules),
 		cmocka_unit_test(test_a_missing_row),
+		cmocka_unit_test(test_a_cgroup_that_found_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, up, down);
