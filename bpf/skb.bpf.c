@@ -288,6 +288,10 @@ __subprog bool bh_slot_opens(const struct bh_run *run, struct bh_udp_slot *slot,
 
 	if (gen == run->gen)
 		return true;
+	if (slot->rule == BH_SLOT_ASKED_US) {
+		slot->sent_ns = 0;
+		return false;
+	}
 	c->talk.dir = BH_OUT;
 	c->talk.port = port;
 	bh_policy_judge(run, &c->talk, &r);
@@ -336,23 +340,26 @@ __inline void bh_udp_asks(struct bh_udp *u, struct bpf_sock *sk, const struct bh
 /*
  * Nothing is judged yet: no map was applied, or programs of another ABI still do it. Whom a
  * socket asks is remembered all the same, for the answer may come when a map is in force. Of no
- * generation: then it is judged whether it may ask there.
+ * generation: then it is judged whether it may ask there. Who asked it is remembered, too, so
+ * that its answers are not taken for questions: it goes on as one that only receives.
  */
-__subprog int bh_udp_unjudged(struct __sk_buff *skb, struct bpf_sock *sk)
+__subprog int bh_udp_unjudged(struct __sk_buff *skb, struct bpf_sock *sk, enum bh_dir way)
 {
-	const struct bh_ruling none = {};
+	const struct bh_ruling asked_us = {.rule = BH_SLOT_ASKED_US}, none = {};
 	struct bh_udp_slot *slot;
 	struct bh_udp *u;
 	struct bh_conv c;
 
-	bh_conv_begin(&c, skb, sk->protocol, BH_OUT);
+	bh_conv_begin(&c, skb, sk->protocol, way);
 	if (bh_conv_parse(skb, &c) != BH_CONTINUE)
 		return 0;
 	u = bpf_sk_storage_get(&bh_udp, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	slot = bh_udp_slot_of(u, &c);
-	if (slot)
+	if (slot && way == BH_OUT)
 		slot->sent_ns = bpf_ktime_get_boot_ns();
-	else if (u)
+	else if (!slot && u && way == BH_IN)
+		bh_udp_remember(u, &c, 0, &asked_us);
+	else if (!slot && u)
 		bh_udp_asks(u, sk, &c, 0, &none);
 	return 0;
 }
@@ -565,8 +572,8 @@ __inline int bh_skb(struct __sk_buff *skb, enum bh_dir way)
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
 	if (!applied) {
-		if (way == BH_OUT && sk && bh_sk_is_udp(sk))
-			bh_udp_unjudged(skb, sk);
+		if (sk && bh_sk_is_udp(sk))
+			bh_udp_unjudged(skb, sk, way);
 		return BH_PASS;
 	}
 	if (!sk) {
