@@ -81,10 +81,6 @@ static int attach_one(struct bh_kern *k, enum bh_prog id, struct bh_diags *d)
 {
 	int r;
 
-	if (bh_broken(3) && k->link[id] >= 0) {
-		(void)bpf_link_detach(k->link[id]);
-		usleep(20000);
-	}
 	if (bh_progs[id].role == BH_ROLE_CGROUP && on_our_cgroup(k, k->link[id])) {
 		r = bpf_link_update(k->link[id], bh_kern_prog_fd(k, id), NULL);
 		if (r < 0)
@@ -146,10 +142,21 @@ static int attach_or_pin(struct bh_kern *k, enum bh_prog id, struct bh_diags *d)
 	return 0;
 }
 
+/* Promise P3, broken: as who detaches what is there before it attaches anew. */
+static void open_a_window(struct bh_kern *k)
+{
+	for (int i = 0; i < BH_PROG_MAX; i++)
+		if (k->link[i] >= 0)
+			(void)bpf_link_detach(k->link[i]);
+	(void)usleep(20000);
+}
+
 int bh_kern_attach(struct bh_kern *k, struct bh_diags *d)
 {
 	int first = bh_pin_again(k, d), r;
 
+	if (bh_broken(3))
+		open_a_window(k);
 	refresh_ctl(k, d);
 	for (int i = 0; i < BH_PROG_MAX; i++) {
 		r = attach_or_pin(k, i, d);

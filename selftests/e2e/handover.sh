@@ -11,8 +11,8 @@ cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=selftests/lib/probes.sh
 . selftests/lib/probes.sh
 need_agent
-HANDOVERS=${HANDOVERS:-$(how_many 100 12)}
-KILLS=${KILLS:-$(how_many 12 4)}
+HANDOVERS=${HANDOVERS:-$(how_many 100 8)}
+KILLS=${KILLS:-$(how_many 12 2)}
 
 other=$BUILD/abi2
 mkdir -p "$other"

@@ -57,7 +57,7 @@ cpu_ticks() {
 }
 
 links=$(guards)
-is "links on both devices" 4 "$(wc -w <<< "$links")"
+is "links on both devices, and where lo's frames leave" 5 "$(wc -w <<< "$links")"
 check "both devices are guarded" has_guards
 
 # --- one by one -----------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ set -uo pipefail
 
 cd "$(dirname "$0")/../.." || exit 1
 BUILD=$(realpath "${BUILD:-build}") || exit 1
-T=${T:-4}
+T=${T:-3}
 KEEP=${KEEP:-}
 # Targets that read files write thousands of them.
 memory=/tmp

@@ -195,7 +195,6 @@ struct puppet *net_puppet(struct net_host *h, const char *unit)
 	return pup_start(cgroup, h->ns);
 }
 
-/* What an older kernel has once for all namespaces may be changed where nobody else is on it. */
 static int sysctl_open(struct net_host *h, const char *name)
 {
 	_cleanup_free_ char *path = NULL;
@@ -206,8 +205,6 @@ static int sysctl_open(struct net_host *h, const char *name)
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	assert_int_equal(ns_enter(back, NULL), 0);
 	(void)close(back);
-	if (fd < 0 && getenv("BH_TEST_OWN_KERNEL"))
-		fd = open(path, O_WRONLY | O_CLOEXEC);
 	return fd;
 }
 

@@ -89,7 +89,7 @@ vm_release() { # kernel directory
 vm_add() { # file [place]
 	local from=$1 to=$VM_ROOT/${2:-w/$1} lib
 	mkdir -p "${to%/*}"
-	if [ "$(head -c 4 "$from")" != $'\x7fELF' ]; then
+	if [ "$(head -c 4 "$from" | tr -d '\0')" != $'\x7fELF' ]; then
 		cp -L "$from" "$to"
 		return
 	fi

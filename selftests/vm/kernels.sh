@@ -52,21 +52,22 @@ built() { # directory...
 
 # What takes the time is the verifier: loading the object costs a guest 3 s of a core on 6.1, 7 s on
 # 6.12, and each test program does it anew. So 6.1, the floor, which differs most from where the
-# tests usually run, gets all of datapath/ and fault/; 6.12 what depends on features that came
-# between. Left out (VM=full runs them):
+# tests usually run, gets the larger part; 6.12 what depends on features that came between. Left
+# out (VM=full runs them):
 #   net/matrix, ways, modes, tcp, udp, bypass_*   the same programs and paths as in the rest of
 #                                                 net/; 25 to 75 s each
-#   datapath/{kern,kern_nic,seed,workload*} on 6.12   9 to 26 loads each
+#   datapath/{kern,kern_nic,seed,workload*}       9 to 26 loads each
+#   net/promise_memory and the like on 6.1        its optmem_max is one for all namespaces
 # Boots in the order of how long they take, the longest first.
-# shellcheck disable=SC2046  # lists of names
 plan() {
-	boot "6.1" 6.1 2 1024 "" $(built datapath)
-	boot "6.1 traffic" 6.1 2 1024 "" $(built fault) net/rig net/cut net/tcp_turns \
-		net/promise_mix net/promise_memory net/bypass_listen $AGENT
-	boot "6.12" 6.12 2 1024 "" datapath/insns datapath/packets net/cut net/promise_mix
-	boot "6.12 lockdown 4 CPUs" 6.12 4 1024 lockdown=integrity datapath/packets net/promise_mix
-	boot "6.12 160 MB" 6.12 2 160 "" $AGENT
+	boot "6.1 traffic" 6.1 2 1024 "" net/rig net/cut net/tcp_turns net/promise_mix $AGENT
+	boot "6.1" 6.1 2 1024 "" datapath/insns datapath/judge datapath/packets datapath/parse \
+		datapath/workload datapath/workload_map
+	boot "6.12" 6.12 2 1024 "" datapath/insns datapath/packets net/cut net/promise_mix \
+		net/promise_memory
 	boot "6.1 no IPv6 1 CPU" 6.1 1 1024 ipv6.disable=1 $AGENT datapath/packets
+	boot "6.12 160 MB" 6.12 2 160 "" $AGENT
+	boot "6.12 lockdown 4 CPUs" 6.12 4 1024 lockdown=integrity datapath/packets
 }
 
 # shellcheck disable=SC2046
@@ -100,6 +101,9 @@ image() { # directory boot kernel-directory
 		echo "$name $TEST_S"
 	done > "$VM_ROOT/tests"
 	vm_add selftests/datapath/insns.txt
+	for name in selftests/fuzz/corpus/packet/*; do
+		vm_add "$name"
+	done
 	vm_add selftests/lib/host.sh
 	vm_add "$BUILD/bulkheadd" w/build/bulkheadd
 	vm_add "$BUILD/bulkhead" w/build/bulkhead
