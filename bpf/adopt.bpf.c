@@ -190,13 +190,16 @@ int bh_take_udp(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct sock *sk = ctx->sk;
 	struct bh_udp *u;
 
-	if (!sk || !was || bpf_sk_storage_get(&bh_udp, sk, 0, 0))
+	if (!sk || !was)
 		return 0;
 	u = bpf_sk_storage_get(&bh_udp, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!u)
 		return 0;
 	for (int i = 0; i < BH_UDP_SLOTS; i++) {
-		if (was->slot[i].gen == BH_CLAIMED)
+		bool asked = u->slot[i].sent_ns && u->slot[i].rule != BH_SLOT_ASKED_US;
+
+		/* whom it asked since our hooks are there is ours; who asked it, they know better */
+		if (asked || was->slot[i].gen == BH_CLAIMED)
 			continue;
 		u->slot[i].peer = was->slot[i].peer;
 		u->slot[i].port = was->slot[i].port;
@@ -205,8 +208,10 @@ int bh_take_udp(struct bpf_iter__bpf_sk_storage_map *ctx)
 		bh_barrier();
 		u->slot[i].sent_ns = was->slot[i].sent_ns;
 	}
-	u->group_port = was->group_port;
-	u->group_ns = was->group_ns;
+	if (!u->group_ns) {
+		u->group_port = was->group_port;
+		u->group_ns = was->group_ns;
+	}
 	return 0;
 }
 
