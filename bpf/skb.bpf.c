@@ -338,10 +338,8 @@ __inline void bh_udp_asks(struct bh_udp *u, struct bpf_sock *sk, const struct bh
 }
 
 /*
- * Nothing is judged yet: no map was applied, or programs of another ABI still do it. Whom a
- * socket asks is remembered all the same, for the answer may come when a map is in force. Of no
- * generation: then it is judged whether it may ask there. Who asked it is remembered, too, so
- * that its answers are not taken for questions: it goes on as one that only receives.
+ * No map yet, or programs of another ABI judge. Whom a socket asks is remembered for the answer
+ * that may come when a map is in force, and who asked it, so that answers are no questions.
  */
 __subprog int bh_udp_unjudged(struct __sk_buff *skb, struct bpf_sock *sk, enum bh_dir way)
 {
