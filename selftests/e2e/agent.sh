@@ -133,6 +133,7 @@ is "one that nobody named is left alone" False "$(field '"eth3" in str(d["hooks"
 
 pin=$dir/bpf/bulkhead/v1/links
 # it looks each second: if status finds it mended already, the log has it
+# shellcheck disable=SC2317  # called by check
 told() {
 	! bh shop status || grep -q "connect4 is .*attached again" "$dir/agent.log"
 }
