@@ -6,7 +6,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 BUILD=$(realpath "${BUILD:-build}")
 export BUILD
-seed=${BH_SEED:-1}
+seed=${BH_SEED:-1795800450}
 flips=$BUILD/mutants/sample-flips.log planted=$BUILD/mutants/sample-planted.log
 bad=0
 
