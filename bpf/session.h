@@ -20,11 +20,10 @@
 #define BH_NO_UID     0xffffffffu
 #define BH_LO_IFINDEX 1 /* in every network namespace (net/core/dev.c: dev_new_index) */
 
-#define BH_SECOND_NS	 1000000000ull
-#define BH_UDP_IDLE_NS	 (180 * BH_SECOND_NS)
-#define BH_UDP_GROUP_NS	 (10 * BH_SECOND_NS)
-#define BH_SLOT_ASKED_US 0xffffffffu /* no rule: this peer asked, before there was a map */
-#define BH_CLAIMED	 (~0ull)     /* a generation while somebody writes what is of it */
+#define BH_SECOND_NS	1000000000ull
+#define BH_UDP_IDLE_NS	(180 * BH_SECOND_NS)
+#define BH_UDP_GROUP_NS (10 * BH_SECOND_NS)
+#define BH_CLAIMED	(~0ull) /* a generation while somebody writes what is of it */
 
 /* Compiler and, on machines that need it, memory order between a verdict and its generation. */
 #define bh_barrier() asm volatile("" ::: "memory")

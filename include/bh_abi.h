@@ -421,6 +421,8 @@ struct bh_session {
 BH_ASSERT_SIZE(struct bh_session, 88);
 
 #define BH_UDP_SLOTS 8
+/* As the rule of a slot: this peer asked the socket, before there was a map. */
+#define BH_SLOT_ASKED_US 0xffffffffu
 
 /* A peer that an unconnected UDP (or ping) socket talked to. */
 struct bh_udp_slot {
