@@ -62,6 +62,8 @@ int bh_tc_in(struct __sk_buff *skb)
 		bh_count_reason(BH_R_ESTABLISHED, 1, skb->len);
 		return BH_TC_NEXT;
 	}
+	if (reason == BH_CONTINUE && run.flags & BH_CTL_QUARANTINE)
+		reason = bh_nic_held(&run, &pkt);
 	return bh_nic_in(&run, &pkt, reason, skb->ifindex, skb->len) ? BH_TC_NEXT : BH_TC_DROP;
 }
 
@@ -112,12 +114,20 @@ __global int bh_out_unseen(struct __sk_buff *skb, const struct bh_run *run, int 
 	c.talk.proto = pkt.proto;
 	c.talk.port = pkt.dport;
 	c.talk.dir = BH_OUT;
+	if (run->flags & BH_CTL_QUARANTINE && pkt.family) {
+		(void)bh_who_of_addr(run, &pkt.saddr, BH_ID_HOST, &c.talk.me);
+		(void)bh_who_of_addr(run, &pkt.daddr, BH_ID_WORLD, &c.talk.peer);
+		if (bh_quarantine_ask(run, &c.talk))
+			return bh_verdict_named(run, &c, BH_R_QUARANTINE);
+	}
 	if (!packet_socket)
 		return bh_verdict_named(run, &c, bh_out_forward(run));
 	c.cgid = bpf_skb_cgroup_id(skb);
 	reason = bh_who_of_cgroup(run, c.cgid, BH_NO_UID, &c.talk.me);
-	/* outside of our root: not ours to judge */
-	if (reason == BH_CONTINUE || c.talk.me.seg == BH_ID_HOST)
+	if (run->flags & BH_CTL_QUARANTINE && bh_who_held(run, &c.talk.me))
+		reason = BH_R_QUARANTINE;
+	else if (reason == BH_CONTINUE || c.talk.me.seg == BH_ID_HOST)
+		/* outside of our root: not ours to judge */
 		reason = bh_out_packet_socket(run, &c, &pkt);
 	return bh_verdict_named(run, &c, reason);
 }

@@ -11,28 +11,61 @@
 
 /*
  * What one program run goes by. Read once, carried everywhere: no verdict mixes generations.
+ * @gen:    BH_STAMP(): the generation, and the turn
  * @now_ns: boot time where a question brings it along, 0 = ask the clock if a rule needs it
  */
 struct bh_run {
 	__u64 gen;
 	__u64 now_ns;
 	__u64 netns; /* the agent's */
-	__u32 flags; /* enum bh_ctl_flags */
+	__u32 flags; /* enum bh_ctl_flags, and enum bh_run_flags above them */
 	__u32 side;
 };
+
+enum bh_run_flags {
+	BH_RUN_FELL = 1 << 30,	/* back to the tables of an older generation */
+	BH_RUN_OPEN = 1u << 31, /* an emergency is on */
+};
+
+/*
+ * What ends by the clock, whoever is alive by then: an unconfirmed generation, an emergency. By
+ * itself, as hardly ever there is one.
+ */
+__global int bh_run_by_clock(struct bh_run *run)
+{
+	const struct bh_ctl *ctl = bh_ctl_get();
+	__u64 now = bpf_ktime_get_boot_ns();
+
+	if (!ctl || !run)
+		return 0;
+	if (BH_STAMP_GEN(run->gen) == ctl->trial && now >= ctl->trial_ns) {
+		run->gen = ctl->back ? run->gen + 1 : 0;
+		run->side ^= 1;
+		run->flags |= BH_RUN_FELL;
+	}
+	if (now < ctl->open_ns)
+		run->flags |= BH_RUN_OPEN;
+	return 0;
+}
 
 /* Return: false if nothing was ever enforced here, or the control word is missing. */
 __inline bool bh_run_begin(struct bh_run *ret)
 {
 	const struct bh_ctl *ctl = bh_ctl_get();
+	__u64 gen;
 
 	if (!ctl)
 		return false;
-	ret->gen = bh_ctl_gen(ctl);
+	gen = bh_ctl_gen(ctl);
+	ret->gen = BH_STAMP(gen, ctl->turn);
 	ret->now_ns = 0;
 	ret->netns = ctl->netns;
 	ret->flags = ctl->flags;
-	ret->side = BH_SIDE(ret->gen);
+	ret->side = BH_SIDE(gen);
+	if (!gen)
+		return false;
+	if (ctl->trial || ctl->open_ns)
+		bh_run_by_clock(ret);
 	return ret->gen != 0;
 }
 
@@ -44,6 +77,7 @@ __inline bool bh_run_begin(struct bh_run *ret)
  * @class:     what the policy looks a remote end up as; @seg unless prefixes nest
  * @unit_bits: failsafe units it is in
  * @local:     on this host
+ * @held:      slot + 1 of the quarantine it is in by its cgroup or address; 0 = in none
  */
 struct bh_who {
 	__u64 anchor;
@@ -52,7 +86,7 @@ struct bh_who {
 	__u32 uid;
 	__u32 unit_bits;
 	__u32 local;
-	__u32 pad;
+	__u32 held;
 };
 
 /* An identity of this host, without a workload of its own. */
@@ -64,7 +98,7 @@ __inline void bh_who_is(struct bh_who *who, __u32 identity)
 	who->uid = 0;
 	who->unit_bits = 0;
 	who->local = 1;
-	who->pad = 0;
+	who->held = 0;
 }
 
 __inline bool bh_who_same(const struct bh_who *a, const struct bh_who *b)
@@ -124,6 +158,7 @@ __global int bh_who_of_cgroup(const struct bh_run *run, __u64 cgid, __u32 uid, s
 			ret->seg = ret->class = BH_ID_UNASSIGNED;
 		return BH_R_CGROUP_UNKNOWN;
 	}
+	ret->held = cg->flags >> BH_CG_HELD_SHIFT;
 	side = &cg->side[run->side & 1];
 	ret->seg = side->seg ? side->seg : BH_ID_UNASSIGNED;
 	ret->anchor = side->anchor;
@@ -134,6 +169,19 @@ __global int bh_who_of_cgroup(const struct bh_run *run, __u64 cgid, __u32 uid, s
 }
 
 /* --- addresses --------------------------------------------------------------------------------- */
+
+/* Slot + 1 of the quarantine that an address is in; 0 = in none. */
+__global int bh_addr_held(const struct bh_addr *addr)
+{
+	struct bh_prefix_key key = {.prefixlen = 128};
+	const __u32 *held;
+
+	if (!addr)
+		return 0;
+	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
+	held = bpf_map_lookup_elem(&bh_held_addrs, &key);
+	return held ? *held : 0;
+}
 
 /**
  * bh_who_of_addr - the segment that the map gives an address
@@ -157,6 +205,8 @@ __global int bh_who_of_addr(const struct bh_run *run, const struct bh_addr *addr
 	prefixes = bpf_map_lookup_elem(&bh_prefixes, &side);
 	bh_who_is(ret, otherwise);
 	ret->local = 0;
+	if (run->flags & BH_CTL_QUARANTINE)
+		ret->held = bh_addr_held(addr);
 	if (!exact || !prefixes)
 		return BH_R_NO_TABLE;
 	/* The same link-local address may stand on two NICs: it says nothing. */

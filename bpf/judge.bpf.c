@@ -31,11 +31,13 @@ __global int bh_judge_half(const struct bh_question *q, struct bh_answer *ret)
 {
 	struct bh_talk t = {};
 	struct bh_ruling r;
-	struct bh_run run;
+	struct bh_run run = {};
 
 	if (!q || !ret)
 		return 0;
 	(void)bh_run_begin(&run);
+	if (BH_STAMP_GEN(run.gen) != q->gen)
+		run.flags &= ~BH_RUN_FELL;
 	run.gen = q->gen;
 	run.side = BH_SIDE(q->gen);
 	run.now_ns = q->now_ns;

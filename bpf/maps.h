@@ -82,6 +82,52 @@ struct {
 	__type(value, struct bh_ctl);
 } bh_ctl __weak SEC(".maps");
 
+/* --- what holds for a while ------------------------------------------------------------------- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, BH_QUARANTINE_MAX);
+	__type(key, __u32); /* slot */
+	__type(value, struct bh_quarantine);
+} bh_quarantine __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, BH_QUARANTINE_MAX);
+	__type(key, __u32); /* identity */
+	__type(value, __u32);
+} bh_held_segs __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, BH_QUARANTINE_MAX);
+	__type(key, struct bh_name_key); /* node 0 */
+	__type(value, __u32);
+} bh_held_units __weak SEC(".maps");
+
+/* A segment's prefixes are here too, with those of its holes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct bh_prefix_key);
+	__type(value, __u32);
+} bh_held_addrs __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, BH_GRANTS_MAX);
+	__type(key, __u32);
+	__type(value, struct bh_grant);
+} bh_grants __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, BH_GRANTS_MAX);
+	__type(key, __u32);   /* rule number */
+	__type(value, __u64); /* until, boot time */
+} bh_jit __weak SEC(".maps");
+
 /* --- facts ------------------------------------------------------------------------------------ */
 
 /* Which sides bh_cg_walk writes; bit n is side n. The agent's word, see agent/kern/iter.c. */

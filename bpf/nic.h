@@ -135,6 +135,50 @@ __inline enum bh_reason bh_nic_named(const struct bh_run *run, const struct bh_p
 	return reason != BH_CONTINUE ? reason : bh_nic_exception(pkt);
 }
 
+/* --- quarantine ------------------------------------------------------------------------------------ */
+
+/* Could a failsafe hold for this conversation, at whatever workload? Then its socket is to say. */
+__global int bh_nic_failsafe(const struct bh_run *run, struct bh_talk *t, __u32 port, __u32 dir)
+{
+	struct bh_ruling r;
+
+	if (!run || !t)
+		return 0;
+	t->port = port;
+	t->dir = dir;
+	t->me.unit_bits = ~0u;
+	__builtin_memset(&r, 0, sizeof(r));
+	bh_policy_half(run, t, true, &r);
+	return r.reason == BH_R_FAILSAFE;
+}
+
+/*
+ * While anything is in quarantine each packet's source is looked at, and the destination of what
+ * is for somebody else. Named exceptions pass: without them failsafes would not work either.
+ * Asked before bh_nic_in() and not by it, for the stack's sake.
+ * Return: BH_CONTINUE or BH_R_QUARANTINE.
+ */
+__global int bh_nic_held(const struct bh_run *run, const struct bh_pkt *pkt)
+{
+	struct bh_talk t = {};
+
+	if (!run || !pkt)
+		return BH_R_QUARANTINE;
+	if (!pkt->family || bh_nic_exception(pkt) != BH_CONTINUE)
+		return BH_CONTINUE;
+	t.proto = pkt->proto;
+	(void)bh_who_of_addr(run, &pkt->saddr, BH_ID_WORLD, &t.peer);
+	/* whoever of this host it is for is known at its socket */
+	bh_who_is(&t.me, BH_ID_ANY);
+	if (run->flags & (BH_CTL_FWD4 | BH_CTL_FWD6) && !bh_addr_is_ours(run->netns, &pkt->daddr))
+		(void)bh_who_of_addr(run, &pkt->daddr, BH_ID_WORLD, &t.me);
+	if (!bh_quarantine_ask(run, &t) || bh_nic_failsafe(run, &t, pkt->dport, BH_IN))
+		return BH_CONTINUE;
+	if (pkt->proto == IPPROTO_TCP && bh_nic_failsafe(run, &t, pkt->sport, BH_OUT))
+		return BH_CONTINUE;
+	return BH_R_QUARANTINE;
+}
+
 /*
  * The hot path: TCP and not a pure SYN. Its socket decides, and if there is none the kernel
  * refuses. Not where this host forwards: then it may be somebody else's.
@@ -142,7 +186,8 @@ __inline enum bh_reason bh_nic_named(const struct bh_run *run, const struct bh_p
 __inline bool bh_nic_is_established(const struct bh_run *run, const struct bh_pkt *pkt, int reason)
 {
 	return reason == BH_CONTINUE && pkt->family && pkt->proto == IPPROTO_TCP &&
-	       !bh_pkt_is_syn(pkt) && !(run->flags & (BH_CTL_FWD4 | BH_CTL_FWD6));
+	       !bh_pkt_is_syn(pkt) &&
+	       !(run->flags & (BH_CTL_FWD4 | BH_CTL_FWD6 | BH_CTL_QUARANTINE));
 }
 
 /**

@@ -6,9 +6,9 @@
  * Precedence (the numbers stand on the branches below and in agent/policy/compile.c):
  *	1 malformed	parse.h, before anybody gets here
  *	2 failsafe
- *	3 quarantine	(nothing quarantines yet)
+ *	3 quarantine	before it, where failsafes are not to hold either
  *	4 deny		beats an allow at any prefix length and port range
- *	5 grant		(nothing grants yet: a `jit` rule is closed)
+ *	5 grant		asked where 6 and 7 open nothing: the verdict is the same
  *	6 allow		before it: two sockets of one workload
  *	7 default	of the segment and direction
  */
@@ -17,6 +17,7 @@
 
 #include "broken.h"
 #include "identity.h"
+#include "quarantine.h"
 
 #ifndef IPPROTO_UDPLITE
 #define IPPROTO_UDPLITE 136
@@ -100,10 +101,10 @@ __global int bh_seg_flags(const struct bh_run *run, __u32 identity)
 	return seg ? seg->flags : 0;
 }
 
-/* The mode of a direction: the segment's, and `bulkhead mode observe` above all. */
+/* The mode of a direction: the segment's, and above all `bulkhead mode observe` and an emergency. */
 __inline bool bh_seg_observes(const struct bh_run *run, __u32 identity)
 {
-	return run->flags & BH_CTL_OBSERVE ||
+	return run->flags & (BH_CTL_OBSERVE | BH_RUN_OPEN) ||
 	       bh_seg_flags(run, identity ? identity : BH_ID_UNASSIGNED) & BH_SEG_OBSERVE;
 }
 
@@ -159,21 +160,28 @@ __inline enum bh_reason bh_rule_closed(const struct bh_run *run, __u32 number, s
 	__u32 side = run->side;
 	void *rules = bpf_map_lookup_elem(&bh_rules, &side);
 	const struct bh_rule *row = rules ? bpf_map_lookup_elem(rules, &number) : 0;
-	__u64 now = run->now_ns;
+	__u64 now = run->now_ns, until;
+	const __u64 *granted;
 
 	if (!row)
 		return BH_R_NO_TABLE;
-	if (row->flags & BH_RULE_JIT)
-		return BH_R_GRANT_MISSING;
 	if (row->flags & BH_RULE_POSTURE)
 		return BH_R_POSTURE_UNKNOWN;
-	if (row->until_ns) {
-		if (!now)
-			now = bpf_ktime_get_boot_ns();
-		if (now >= row->until_ns)
-			return BH_R_RULE_EXPIRED;
-		r->deadline_ns = row->until_ns;
+	if (!row->until_ns && !(row->flags & BH_RULE_JIT))
+		return BH_CONTINUE;
+	if (!now)
+		now = bpf_ktime_get_boot_ns();
+	if (row->until_ns && now >= row->until_ns)
+		return BH_R_RULE_EXPIRED;
+	until = row->until_ns;
+	if (row->flags & BH_RULE_JIT) {
+		granted = bpf_map_lookup_elem(&bh_jit, &number);
+		if (!granted || now >= *granted)
+			return BH_R_GRANT_MISSING;
+		if (!until || *granted < until)
+			until = *granted;
 	}
+	r->deadline_ns = until;
 	return BH_CONTINUE;
 }
 
@@ -307,6 +315,86 @@ __inline __u32 bh_policy_side(const struct bh_run *run, int mine)
 	return bh_broken(1) && !mine ? run->side ^ 1 : run->side;
 }
 
+/* The tables that this run goes by: of its own generation, or of the one it fell back to. */
+__inline bool bh_side_is_of(const struct bh_side *s, const struct bh_run *run)
+{
+	__u64 gen = BH_STAMP_GEN(run->gen);
+
+	return s->gen == gen || (run->flags & BH_RUN_FELL && s->gen && s->gen < gen) ||
+	       bh_broken(1);
+}
+
+/*
+ * In an emergency what no rule allows passes, and not what is denied by name. It rests on the
+ * emergency's end then; one that was ended meanwhile is over.
+ */
+__inline void bh_ruling_emergency(const struct bh_run *run, struct bh_ruling *r)
+{
+	const struct bh_ctl *ctl;
+
+	if (!(run->flags & BH_RUN_OPEN) || r->pass || r->reason == BH_R_RULE_DENY ||
+	    r->reason == BH_R_QUARANTINE)
+		return;
+	ctl = bh_ctl_get();
+	r->deadline_ns = ctl && ctl->open_ns ? ctl->open_ns : 1;
+	r->observe = 1;
+	r->pass = 1;
+}
+
+/* --- grants and quarantine ------------------------------------------------------------------------- */
+
+/* One grant. Return: 0 = go on, 1 = it opens. */
+static long bh_grant_try(__u32 i, struct bh_half *h)
+{
+	const struct bh_grant *g = bpf_map_lookup_elem(&bh_grants, &i);
+	const struct bh_who *from = h->dir == BH_OUT ? h->me : h->peer;
+	const struct bh_who *to = h->dir == BH_OUT ? h->peer : h->me;
+	__u64 now;
+
+	if (!g || !g->until_ns)
+		return 0;
+	if ((g->from && g->from != from->seg) || (g->to && g->to != to->seg))
+		return 0;
+	if (g->proto ? g->proto != h->proto : !bh_proto_is_listed(h->proto))
+		return 0;
+	if (h->port < g->port || h->port > g->port_to)
+		return 0;
+	/* whose user it is at another host nobody knows here */
+	if (g->uid != BH_NO_UID && (!from->local || from->uid != g->uid))
+		return 0;
+	now = h->run->now_ns ? h->run->now_ns : bpf_ktime_get_boot_ns();
+	if (now >= g->until_ns)
+		return 0;
+	h->r->reason = BH_R_GRANT;
+	h->r->rule = 0;
+	h->r->deadline_ns = g->until_ns;
+	return 1;
+}
+
+/* Slot + 1 of the harder quarantine that either end is in; 0 = none. */
+__global int bh_quarantine_ask(const struct bh_run *run, const struct bh_talk *t)
+{
+	__u32 mine, theirs;
+
+	if (!run || !t)
+		return 0;
+	mine = bh_who_held(run, &t->me);
+	theirs = bh_who_held(run, &t->peer);
+	return bh_quarantine_of(run, theirs) > bh_quarantine_of(run, mine) ? theirs : mine;
+}
+
+/* Nothing opens for who is in quarantine but, unless it is a hard one, a failsafe. */
+__inline void bh_ruling_hold(const struct bh_run *run, struct bh_ruling *r, __u32 slot)
+{
+	const struct bh_quarantine *q = bpf_map_lookup_elem(&bh_quarantine, &slot);
+
+	if (q && r->reason == BH_R_FAILSAFE && !(q->flags & BH_QUARANTINE_HARD))
+		return;
+	bh_ruling_set(r, BH_R_QUARANTINE);
+	if (q)
+		r->deadline_ns = q->until_ns;
+}
+
 /**
  * bh_policy_half - judge one half
  * @mine: t->me's half, else t->peer's
@@ -319,6 +407,7 @@ __global int bh_policy_half(const struct bh_run *run, const struct bh_talk *t, i
 	struct bh_half h = {};
 	const struct bh_seg *seg;
 	__u32 side;
+	int held;
 
 	if (!run || !t || !r)
 		return 0;
@@ -337,11 +426,19 @@ __global int bh_policy_half(const struct bh_run *run, const struct bh_talk *t, i
 
 	bh_ruling_set(r, BH_CONTINUE);
 	r->observe = run->flags & BH_CTL_OBSERVE || (seg && seg->flags & BH_SEG_OBSERVE);
-	if (!h.s || !h.policy || (h.s->gen != run->gen && !bh_broken(1)))
+	if (!h.s || !h.policy || !bh_side_is_of(h.s, run))
 		r->reason = BH_R_NO_TABLE;
 	else
 		bh_policy_search(&h, seg);
+	if (run->flags & BH_CTL_GRANTS && bh_ruling_is_deny(r) && r->reason != BH_R_RULE_DENY)
+		bpf_loop(BH_GRANTS_MAX, bh_grant_try, &h, 0); /* 5 */
 	r->pass = !bh_ruling_is_deny(r) || r->observe;
+	if (run->flags & BH_CTL_QUARANTINE) {
+		held = bh_quarantine_ask(run, t); /* 3 */
+		if (held)
+			bh_ruling_hold(run, r, held - 1);
+	}
+	bh_ruling_emergency(run, r);
 	return 0;
 }
 

@@ -17,7 +17,6 @@
 #define BH_SOCK_DGRAM  2
 #define BH_SOCK_RAW    3
 
-#define BH_NO_UID     0xffffffffu
 #define BH_LO_IFINDEX 1 /* in every network namespace (net/core/dev.c: dev_new_index) */
 
 #define BH_SECOND_NS	1000000000ull

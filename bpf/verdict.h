@@ -80,7 +80,7 @@ __inline void bh_event_session(const struct bh_run *run, const struct bh_conv *c
 		return;
 	}
 	bh_event_begin(ev, c, type);
-	ev->gen = run->gen;
+	ev->gen = BH_STAMP_GEN(run->gen);
 	ev->begin_ns = ev->time_ns;
 	ev->remote_addr = c->remote_addr;
 	ev->remote_port = c->remote_port;
@@ -105,7 +105,7 @@ __subprog int bh_event_end(const struct bh_conv *c, const struct bh_session *s)
 		return 0;
 	}
 	bh_event_begin(ev, c, BH_EVENT_END);
-	ev->gen = s->gen;
+	ev->gen = BH_STAMP_GEN(s->gen);
 	ev->begin_ns = s->begin_ns;
 	ev->remote_addr = s->peer;
 	ev->remote_port = s->peer_port;
@@ -158,8 +158,8 @@ __global int bh_verdict(const struct bh_run *run, const struct bh_conv *c,
 /**
  * bh_verdict_named - a reason that needs no policy, on the same way out
  *
- * Denies by name have a mode too, the local end's; what is malformed has none, and where the
- * local end is not known the mode of `unassigned` speaks for the map.
+ * Denies by name have a mode too, the local end's; what is malformed or in quarantine has none,
+ * and where the local end is not known the mode of `unassigned` speaks for the map.
  */
 __global int bh_verdict_named(const struct bh_run *run, const struct bh_conv *c, int reason)
 {
@@ -168,7 +168,8 @@ __global int bh_verdict_named(const struct bh_run *run, const struct bh_conv *c,
 	if (!run || !c)
 		return 0;
 	bh_ruling_set(&r, reason);
-	if (reason >= BH_R_DEFAULT_DENY && bh_seg_observes(run, c->talk.me.seg))
+	if (reason >= BH_R_DEFAULT_DENY && reason != BH_R_QUARANTINE &&
+	    bh_seg_observes(run, c->talk.me.seg))
 		r.pass = r.observe = 1;
 	if (bh_broken(4) && reason == BH_R_NO_STORAGE)
 		r.pass = 1;

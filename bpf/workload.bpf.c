@@ -102,6 +102,18 @@ __inline void make_root(void)
 	bh_side_of_root(&made.side[1], 1);
 }
 
+/* A unit in quarantine is so by its name: it does not get out of it by a restart. */
+__inline void make_held(void)
+{
+	const __u32 *held;
+
+	bh_child.exact.node = 0;
+	held = bpf_map_lookup_elem(&bh_held_units, &bh_child.exact);
+	if (held)
+		made.flags =
+			(made.flags & ((1u << BH_CG_HELD_SHIFT) - 1)) | *held << BH_CG_HELD_SHIFT;
+}
+
 /* False: @cg is not below the root, or its parent found no room. */
 __inline bool make_child(const struct cgroup *cg)
 {
@@ -112,13 +124,16 @@ __inline bool make_child(const struct cgroup *cg)
 	if (!up)
 		return false;
 	made.parent = parent_id;
+	made.flags = up->flags & ~((1u << BH_CG_HELD_SHIFT) - 1);
 	if ((up->flags & BH_CG_FOREIGN) || !cg_is_roots(parent)) {
-		made.flags = BH_CG_FOREIGN;
+		made.flags |= BH_CG_FOREIGN;
 	} else {
 		bh_name_read(BPF_CORE_READ(cg, kn, name));
 		bh_child.slices = up->flags & BH_CG_SLICES;
 		if (bh_child.slices && bh_name_is_slice())
-			made.flags = BH_CG_SLICES;
+			made.flags |= BH_CG_SLICES;
+		if (bh_child.slices)
+			make_held();
 	}
 	bh_side_of(&made.side[0], &up->side[0], 0);
 	bh_side_of(&made.side[1], &up->side[1], 1);

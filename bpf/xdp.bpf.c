@@ -30,6 +30,8 @@ int bh_xdp_in(struct xdp_md *ctx)
 		bh_count_reason(BH_R_ESTABLISHED, 1, bytes);
 		return XDP_PASS;
 	}
+	if (reason == BH_CONTINUE && run.flags & BH_CTL_QUARANTINE)
+		reason = bh_nic_held(&run, &pkt);
 	return bh_nic_in(&run, &pkt, reason, ctx->ingress_ifindex, bytes) ? XDP_PASS : XDP_DROP;
 }
 

@@ -16,13 +16,13 @@
 #include <linux/types.h>
 
 #ifndef BH_ABI
-#define BH_ABI 1
+#define BH_ABI 2
 #endif
 /* Moves with the layout or the meaning of struct bh_facts, bh_session, bh_udp and bh_bound. */
 #define BH_ABI_SOCKETS 1
 
-/* A build of another ABI, to hand over to and from: see `make ABI=2`. */
-#if BH_ABI != 1
+/* A build of another ABI, to hand over to and from: see `make ABI=3`. */
+#if BH_ABI != 2
 #define BH_OTHER_LAYOUT __u64 other_layout[2];
 #define BH_OTHER_BYTES	16
 #else
@@ -73,6 +73,8 @@ enum bh_ctl_flags {
 	BH_CTL_FWD4 = 1 << 1,	 /* ip_forward is on: a packet may be for somebody else */
 	BH_CTL_FWD6 = 1 << 2,
 	BH_CTL_CGROUPS_FULL = 1 << 3, /* written by the kernel side: a cgroup found no room */
+	BH_CTL_QUARANTINE = 1 << 4,   /* bh_quarantine has entries: ask it */
+	BH_CTL_GRANTS = 1 << 5,	      /* bh_grants has entries: ask it */
 };
 
 /**
@@ -82,8 +84,16 @@ enum bh_ctl_flags {
  * @root_cgid: the agent's cgroup root
  * @flags:     enum bh_ctl_flags
  * @sockets:   BH_ABI_SOCKETS of who wrote it
+ * @trial:     an unconfirmed generation. While it is @gen, it ends at @trial_ns: from then on
+ *             every program goes by generation @gen + 1 and the tables of the other side
+ * @trial_ns:  see @trial
+ * @back:      the generation whose tables lie on the other side; 0 = there was none
+ * @floor:     no generation up to this one is used again
+ * @open_ns:   emergency: until then only what is denied by name is denied; 0 = none
+ * @turn:      part of each verdict's stamp: moved where verdicts must be given anew under the
+ *             same tables
  *
- * The same in every ABI; it may only grow.
+ * The first 32 bytes are the same in every ABI; it may only grow.
  */
 struct bh_ctl {
 	__u64 gen;
@@ -91,10 +101,22 @@ struct bh_ctl {
 	__u64 root_cgid;
 	__u32 flags;
 	__u32 sockets;
+	__u64 trial;
+	__u64 trial_ns;
+	__u64 back;
+	__u64 floor;
+	__u64 open_ns;
+	__u32 turn;
+	__u32 pad;
 };
-BH_ASSERT_SIZE(struct bh_ctl, 32);
+BH_ASSERT_SIZE(struct bh_ctl, 80);
 
 #define BH_SIDE(gen) ((__u32)((gen)&1))
+
+/* What a verdict is stamped with: its generation, and in the upper 16 bits the turn. */
+#define BH_STAMP_BITS	    48
+#define BH_STAMP(gen, turn) ((gen) | (__u64)(turn) << BH_STAMP_BITS)
+#define BH_STAMP_GEN(stamp) ((stamp) & ((1ull << BH_STAMP_BITS) - 1))
 
 /* --- the policy table -------------------------------------------------------------------- */
 
@@ -229,6 +251,45 @@ struct bh_reserve_key {
 };
 BH_ASSERT_SIZE(struct bh_reserve_key, 8);
 
+/* --- what holds for a while, under any generation -------------------------------------------- */
+
+#define BH_QUARANTINE_MAX 256
+#define BH_GRANTS_MAX	  64
+
+enum bh_quarantine_flags {
+	BH_QUARANTINE_ON = 1 << 0,
+	BH_QUARANTINE_HARD = 1 << 1, /* failsafes do not hold either */
+};
+
+/*
+ * bh_quarantine[slot]: who is in it stands elsewhere, by slot + 1: a segment in bh_held_segs, a
+ * unit in bh_held_units and from there in the flags of its cgroups, an address in bh_held_addrs.
+ */
+struct bh_quarantine {
+	__u64 until_ns; /* boot time; 0 = until released */
+	__u32 flags;	/* enum bh_quarantine_flags */
+	__u32 pad;
+};
+BH_ASSERT_SIZE(struct bh_quarantine, 16);
+
+/*
+ * bh_grants[i]: opens what no rule allows; a deny still stands. A rule that is just in time has
+ * its deadline in bh_jit instead.
+ */
+struct bh_grant {
+	__u64 until_ns; /* boot time; 0 = the entry is free */
+	__u32 from;	/* identity, or BH_ID_ANY */
+	__u32 to;
+	__u32 uid;  /* of the user at @from; BH_NO_UID = anybody */
+	__u16 port; /* first and last; ICMP: type << 8 | code */
+	__u16 port_to;
+	__u8 proto; /* 0 = those that `port: any` speaks of */
+	__u8 pad[7];
+};
+BH_ASSERT_SIZE(struct bh_grant, 32);
+
+#define BH_NO_UID 0xffffffffu
+
 /* --- addresses --------------------------------------------------------------------------- */
 
 struct bh_prefix_key {
@@ -341,6 +402,7 @@ BH_ASSERT_SIZE(struct bh_cg_side, 24 + 16 * BH_USER_DEPTH);
 enum bh_cg_flags {
 	BH_CG_SLICES = 1 << 0,	/* it and every ancestor are slices: units match below it */
 	BH_CG_FOREIGN = 1 << 1, /* not root's, or below such a one: nothing matches by name */
+	BH_CG_HELD_SHIFT = 16,	/* from there on: slot + 1 in bh_quarantine */
 };
 
 /* bh_cgroups[cgroup id]: written by cgroup_mkdir and by the agent's walk, both sides. */
@@ -403,7 +465,7 @@ enum bh_session_flags {
 
 /* bh_session: the verdict. Never cloned. */
 struct bh_session {
-	__u64 gen;	     /* generation that judged; 0 = none yet */
+	__u64 gen;	     /* BH_STAMP() of who judged; 0 = none yet */
 	__u64 deadline_ns;   /* the earliest deadline the verdict rests on; 0 = none */
 	struct bh_addr peer; /* the exact remote address and port it is for */
 	__u16 peer_port;

@@ -19,6 +19,7 @@ enum bh_reason_class { BH_CLASS_PASS = 0, BH_CLASS_EXCEPTION = 1, BH_CLASS_DENY 
 	BH_REASON(3, SAME_WORKLOAD, PASS, "both ends are one workload on this host")               \
 	BH_REASON(4, DEFAULT_ALLOW, PASS, "the segment's default for this direction is allow")     \
 	BH_REASON(5, ANSWER, PASS, "an answer to a peer that policy lets ask or be asked")         \
+	BH_REASON(6, GRANT, PASS, "a grant opens it for a while")                                  \
 	/* passed without asking */                                                                \
 	BH_REASON(20, ESTABLISHED, EXCEPTION, "not a new TCP connection: its socket decides")      \
 	BH_REASON(21, TO_SOCKET, EXCEPTION, "not certainly denied: the socket layer decides")      \

@@ -103,13 +103,78 @@ int bh_kern_open_pins(const char *pin_dir, struct bh_diags *d, struct bh_kern **
 /* Names of the pinned links and filters, up to @max. Returns how many there are. */
 size_t bh_kern_pinned(const struct bh_kern *k, char (*ret)[64], size_t max);
 
-/* 0 before the first generation. */
+/* 0 before the first generation. A trial whose time is over counts as what it fell back to. */
 __u64 bh_kern_generation(const struct bh_kern *k);
 /* Steps 1 to 3 above; the live side is untouched. *ret_gen is what publish will enforce. */
 int bh_kern_stage(struct bh_kern *k, const struct bh_compiled *c, struct bh_diags *d,
 		  __u64 *ret_gen);
 /* Step 4. */
 int bh_kern_publish(struct bh_kern *k);
+
+/**
+ * struct bh_trial - a generation that is enforced until it is confirmed or its time is over
+ * @back:        the generation it falls back to, which is then called @generation + 1; 0: none
+ * @deadline_ns: boot time
+ * @fell:        its time is over, and bh_kern_fall() has yet to write it down
+ */
+struct bh_trial {
+	__u64 generation;
+	__u64 back;
+	__u64 deadline_ns;
+	bool fell;
+};
+
+/* Step 4, for a while: see trial.c. While it lasts nothing can be staged. */
+int bh_kern_publish_trial(struct bh_kern *k, __u64 deadline_ns);
+/* Return: whether there is one. */
+bool bh_kern_trial(const struct bh_kern *k, struct bh_trial *ret);
+/* It stays. Return: 0, -ENOENT (there is none), -ETIME (it fell back already). */
+int bh_kern_confirm(struct bh_kern *k);
+/* It ends now, or has ended: what it falls back to is the enforced generation. */
+int bh_kern_fall(struct bh_kern *k);
+/* --- hold.c: what holds for a while, under any generation ---------------------------------- */
+
+enum bh_held_by { BH_HELD_SEG, BH_HELD_UNIT, BH_HELD_ADDR };
+
+/* Who is in the quarantine of slot @held - 1; 0: nobody's, a hole in a prefix around it. */
+struct bh_held {
+	enum bh_held_by by;
+	__u32 held;
+	__u32 seg;
+	struct bh_prefix_key prefix;
+	char unit[BH_NAME_MAX];
+};
+
+/**
+ * bh_kern_quarantine - these are cut off, and nobody else
+ * @slot: all BH_QUARANTINE_MAX of them
+ *
+ * In force when it returns, for running connections on their next packet (see bh_kern_cut()).
+ * Nobody who is in quarantine before and after is let out meanwhile. Return: 0 or -errno (see
+ * @d; then some of it may hold).
+ */
+int bh_kern_quarantine(struct bh_kern *k, const struct bh_quarantine *slot,
+		       const struct bh_held *held, size_t n, struct bh_diags *d);
+
+/* A rule that is just in time, and until when (boot time) it is open. */
+struct bh_jit {
+	__u32 rule;
+	__u64 until_ns;
+};
+
+/**
+ * bh_kern_grants - these are open, and no others
+ * @grant: all BH_GRANTS_MAX of them
+ */
+int bh_kern_grants(struct bh_kern *k, const struct bh_grant *grant, const struct bh_jit *jit,
+		   size_t n_jit, struct bh_diags *d);
+
+/* Every verdict is given anew, under the same tables. */
+void bh_kern_turn(struct bh_kern *k);
+/* Emergency: only what is denied by name is denied, until then (boot time; 0 ends it). */
+void bh_kern_set_open(struct bh_kern *k, __u64 until_ns);
+/* 0: there is none. */
+__u64 bh_kern_open_until(const struct bh_kern *k);
 /**
  * bh_kern_cut - destroy TCP sockets whose connection the live generation no longer allows
  * @destroy: does it where a BPF program can't (before Linux 6.5); not called for none. Returns

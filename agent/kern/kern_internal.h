@@ -105,6 +105,12 @@ enum bh_map_id {
 	BH_MAP_RULE_HITS,
 	BH_MAP_STATS,
 	BH_MAP_EVENTS,
+	BH_MAP_QUARANTINE,
+	BH_MAP_HELD_SEGS,
+	BH_MAP_HELD_UNITS,
+	BH_MAP_HELD_ADDRS,
+	BH_MAP_GRANTS,
+	BH_MAP_JIT,
 	BH_MAP_MAX, /* what only the kernel side uses (socket storage) has no number here */
 };
 
@@ -211,6 +217,11 @@ static inline int bh_kern_map_fd(const struct bh_kern *k, enum bh_map_id id)
 	})
 
 #define kern_warning(d, help, ...) ((void)bh_diag_add((d), BH_WARNING, NULL, (help), __VA_ARGS__))
+
+/* --- trial.c ------------------------------------------------------------------------------- */
+
+/* No generation up to this one may be used again; what a set's own trial may have been, too. */
+__u64 bh_kern_floor(const struct bh_kern *k);
 
 /* --- pin.c --------------------------------------------------------------------------------- */
 

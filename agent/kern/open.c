@@ -46,16 +46,31 @@ const struct bh_prog_desc bh_progs[BH_PROG_MAX] = {
 };
 
 const char *const bh_map_names[BH_MAP_MAX] = {
-	[BH_MAP_POLICY] = "bh_policy",	     [BH_MAP_ADDRS] = "bh_addrs",
-	[BH_MAP_PREFIXES] = "bh_prefixes",   [BH_MAP_SEGS] = "bh_segs",
-	[BH_MAP_RULES] = "bh_rules",	     [BH_MAP_NAMES] = "bh_names",
-	[BH_MAP_GLOBS] = "bh_globs",	     [BH_MAP_USERS] = "bh_users",
-	[BH_MAP_RESERVE] = "bh_reserve",     [BH_MAP_CTL] = "bh_ctl",
-	[BH_MAP_SIDES] = "bh_sides",	     [BH_MAP_WALK] = "bh_walk",
-	[BH_MAP_CGROUPS] = "bh_cgroups",     [BH_MAP_LISTENERS] = "bh_listeners",
-	[BH_MAP_LOCALS] = "bh_locals",	     [BH_MAP_REASONS] = "bh_reasons",
-	[BH_MAP_RULE_HITS] = "bh_rule_hits", [BH_MAP_STATS] = "bh_stats",
+	[BH_MAP_POLICY] = "bh_policy",
+	[BH_MAP_ADDRS] = "bh_addrs",
+	[BH_MAP_PREFIXES] = "bh_prefixes",
+	[BH_MAP_SEGS] = "bh_segs",
+	[BH_MAP_RULES] = "bh_rules",
+	[BH_MAP_NAMES] = "bh_names",
+	[BH_MAP_GLOBS] = "bh_globs",
+	[BH_MAP_USERS] = "bh_users",
+	[BH_MAP_RESERVE] = "bh_reserve",
+	[BH_MAP_CTL] = "bh_ctl",
+	[BH_MAP_SIDES] = "bh_sides",
+	[BH_MAP_WALK] = "bh_walk",
+	[BH_MAP_CGROUPS] = "bh_cgroups",
+	[BH_MAP_LISTENERS] = "bh_listeners",
+	[BH_MAP_LOCALS] = "bh_locals",
+	[BH_MAP_REASONS] = "bh_reasons",
+	[BH_MAP_RULE_HITS] = "bh_rule_hits",
+	[BH_MAP_STATS] = "bh_stats",
 	[BH_MAP_EVENTS] = "bh_events",
+	[BH_MAP_QUARANTINE] = "bh_quarantine",
+	[BH_MAP_HELD_SEGS] = "bh_held_segs",
+	[BH_MAP_HELD_UNITS] = "bh_held_units",
+	[BH_MAP_HELD_ADDRS] = "bh_held_addrs",
+	[BH_MAP_GRANTS] = "bh_grants",
+	[BH_MAP_JIT] = "bh_jit",
 };
 
 /* --- what libbpf says ------------------------------------------------------------------------ */
@@ -286,7 +301,7 @@ static int find_others(struct bh_kern *k, const char *pin_dir, struct bh_diags *
 	int r = bh_sets_find(pin_dir, d, &k->beside);
 
 	for (struct bh_kern *s = k->beside; s; s = s->beside)
-		k->gen_floor = MAX(k->gen_floor, bh_kern_generation(s));
+		k->gen_floor = MAX(k->gen_floor, MAX(bh_kern_generation(s), bh_kern_floor(s)));
 	return r;
 }
 

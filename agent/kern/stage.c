@@ -175,17 +175,11 @@ static int walk_idle(struct bh_kern *k, __u64 gen, struct bh_diags *d)
 
 /* --- stage and publish -------------------------------------------------------------------------- */
 
-__u64 bh_kern_generation(const struct bh_kern *k)
-{
-	/* none: opened for `rescue`, and the map is gone */
-	return k->ctl ? __atomic_load_n(&k->ctl->gen, __ATOMIC_ACQUIRE) : 0;
-}
-
 /* Above everything that was, and on the side that is idle (before the first both are). */
 static __u64 next_gen(const struct bh_kern *k)
 {
 	__u64 live = bh_kern_generation(k);
-	__u64 next = MAX(live, k->gen_floor) + 1;
+	__u64 next = MAX(MAX(live, bh_kern_floor(k)), k->gen_floor) + 1;
 
 	return live && BH_SIDE(next) == BH_SIDE(live) ? next + 1 : next;
 }
@@ -205,9 +199,15 @@ int bh_kern_stage(struct bh_kern *k, const struct bh_compiled *c, struct bh_diag
 {
 	_cleanup_(close_tables) int fd[BH_MAP_TABLES] = {-1, -1, -1, -1, -1, -1, -1, -1, -1};
 	__u64 gen = next_gen(k);
+	struct bh_trial trial;
 	int r;
 
 	k->staged_gen = 0;
+	/* both sides are in use */
+	if (bh_kern_trial(k, &trial))
+		return kern_error(d, -EBUSY, "bulkhead confirm, or bulkhead rollback",
+				  "generation %llu waits to be confirmed",
+				  (unsigned long long)trial.generation);
 	r = check_size(k, c, d);
 	if (r == 0)
 		r = make_tables(k, c, gen, fd, d);

@@ -16,7 +16,7 @@ KILLS=${KILLS:-$(how_many 12 3)}
 
 other=$BUILD/abi2
 mkdir -p "$other"
-if ! make -j2 ABI=2 BUILD="$other" "$other/bulkheadd" > "$other/make.log" 2>&1; then
+if ! make -j2 ABI=3 BUILD="$other" "$other/bulkheadd" > "$other/make.log" 2>&1; then
 	tail -n 20 "$other/make.log"
 	exit 1
 fi
@@ -36,7 +36,7 @@ start() { # ABI
 	agent_start shop eth1=auto || { tap "not ok" "the agent starts"; tap_end; }
 }
 
-pinned() { # "v1", "v1 v2"
+pinned() { # "v2", "v2 v3"
 	on shop find "$dir/bpf/bulkhead" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | paste -sd' '
 }
 
@@ -58,7 +58,7 @@ probes_prove_themselves
 
 start 1
 check "apply" bh shop apply --yes "$SCOPE_DIR/shop.yaml"
-is "pins" v1 "$(pinned)"
+is "pins" v2 "$(pinned)"
 talks_start
 probes_start
 abi=1 wrong=0 signals=(TERM KILL SEGV)
@@ -88,7 +88,7 @@ for i in $(seq "$KILLS"); do
 		# all its life is in one of these moments
 		wait_for 20 eval "[ \$(on shop find $dir/bpf/bulkhead/v$next -type f | wc -l) -ge $((i * 48 / KILLS)) ]"
 		agent_kill shop KILL > /dev/null
-		[ "$(pinned)" = "v1 v2" ] && both=$((both + 1))
+		[ "$(pinned)" = "v2 v3" ] && both=$((both + 1))
 	done
 	abi=$((1 + i % 2))
 	start $abi
@@ -107,7 +107,7 @@ for f in "$dir"/state/state*; do
 done
 probes_start
 start $((3 - abi))
-is "an agent that can't read the map leaves the other set in place" "v1 v2" "$(pinned)"
+is "an agent that can't read the map leaves the other set in place" "v2 v3" "$(pinned)"
 bh shop status > /dev/null 2>&1
 is "which is 'no' to status" 3 $?
 check "and is told" grep -q "another version (v$abi) enforce generation" <<< "$(problems)"
@@ -146,7 +146,7 @@ for f in "$dir"/state/state*; do
 done
 start $((3 - abi))
 agent_kill shop KILL > /dev/null
-is "two sets" "v1 v2" "$(pinned)"
+is "two sets" "v2 v3" "$(pinned)"
 check "rescue --detach ends both" rescue --detach
 is "nothing is pinned" "" "$(pinned)"
 probes_prove_themselves
