@@ -11,6 +11,7 @@
 #include "caps.h"
 #include "control/audit.h"
 #include "control/flows.h"
+#include "control/parts.h"
 #include "control/proto.h"
 #include "control/server.h"
 #include "place.h"
@@ -193,6 +194,8 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 	if (r == 0)
 		r = open_loop(a);
 	if (r >= 0)
+		r = bh_emergency_watch(a);
+	if (r >= 0)
 		r = bh_server_open(a, d, &a->server);
 	return r < 0 ? r : 0;
 }
@@ -204,12 +207,15 @@ static void clear(struct bh_agent *a)
 	bh_server_close(a->server);
 	bh_nics_close(a);
 	bh_watch_close(a);
+	sd_event_source_disable_unref(a->deadline);
+	sd_event_source_disable_unref(a->emergency);
 	bh_kern_close(a->kern);
 	sd_event_unref(a->event);
 	bh_audit_close(a->audit);
 	bh_flows_free(a->flows);
 	bh_cgroups_free(a->cgroups);
 	bh_live_clear(&a->live);
+	bh_live_clear(&a->back);
 	for (size_t i = 0; i < ARRAY_SIZE(a->lock); i++)
 		bh_closep(&a->lock[i]);
 }
@@ -217,7 +223,7 @@ static void clear(struct bh_agent *a)
 void bh_agent_tell_status(const struct bh_agent *a)
 {
 	const struct bh_map *map = a->live.map;
-	bool observes = a->cap_observe || (map && map->mode == BH_MODE_OBSERVE);
+	bool observes = bh_agent_is_capped(a) || (map && map->mode == BH_MODE_OBSERVE);
 	__u64 gen = bh_kern_generation(a->kern);
 
 	if (a->detached)
@@ -225,9 +231,9 @@ void bh_agent_tell_status(const struct bh_agent *a)
 	else if (!gen)
 		(void)sd_notify(0, "STATUS=no map yet, nothing is denied");
 	else
-		(void)sd_notifyf(0, "STATUS=generation %llu, map %s, mode %s",
-				 (unsigned long long)gen, map ? map->name : "lost",
-				 observes ? "observe" : "enforce");
+		(void)sd_notifyf(0, "STATUS=generation %llu%s, map %s, mode %s",
+				 (unsigned long long)gen, bh_trial_runs(a) ? " UNCONFIRMED" : "",
+				 map ? map->name : "lost", observes ? "observe" : "enforce");
 }
 
 static void say_ready(const struct bh_agent *a)

@@ -67,6 +67,7 @@ struct bh_live {
 	struct bh_compiled *compiled;
 	struct bh_numbers *numbers; /* never NULL */
 	struct bh_origin origin;
+	bool capped; /* `bulkhead mode observe`: nothing but what is denied by name */
 };
 
 #define BH_TROUBLE_MAX 256
@@ -102,9 +103,12 @@ struct bh_agent {
 	struct bh_audit *audit;
 
 	struct bh_live live;
-	bool no_policy;	  /* failsafes only: this host enforced once and its map can't be read */
-	bool detached;	  /* by `bulkhead detach`: nothing is enforced until the next apply */
-	bool cap_observe; /* `bulkhead mode observe` */
+	struct bh_live back; /* while @live waits to be confirmed: what it falls back to */
+	bool back_detached, back_no_policy;
+	sd_event_source *deadline;  /* of that */
+	sd_event_source *emergency; /* its end */
+	bool no_policy; /* failsafes only: this host enforced once and its map can't be read */
+	bool detached;	/* by `bulkhead detach`: nothing is enforced until the next apply */
 	__u64 sessions[BH_EVENT_END + 1]; /* by enum bh_event_type, since the start */
 
 	/* what is wrong, for `status`; "" = nothing */
@@ -167,7 +171,9 @@ bool bh_map_enforces(const struct bh_map *map);
 void bh_origin_clear(struct bh_origin *o);
 void bh_live_clear(struct bh_live *l);
 
+/* @confirm_ns: wanted: it falls back after so long, unless it is confirmed; 0 = it stays */
 struct bh_commit {
+	__u64 confirm_ns;
 	__u64 generation;
 	int cut;	    /* sockets destroyed; -errno: the kernel can't */
 	struct bh_map *old; /* what was live before; NULL if there was none */
@@ -175,11 +181,15 @@ struct bh_commit {
 
 void bh_commit_clear(struct bh_commit *c);
 
-/* Parse and compile @text on a copy of the numbers. @ret has no origin but the digest. */
+/* Parse and compile @text on a copy of the numbers, with the cap of what is live. @ret has no
+ * origin but the digest. */
 int bh_agent_compile(struct bh_agent *a, const char *file, const char *text, size_t len,
 		     struct bh_diags *d, struct bh_live *ret);
+void bh_live_cap(struct bh_live *l, bool capped);
+bool bh_agent_is_capped(const struct bh_agent *a);
 /* Stage it and hold the asserts: questions about *ret_gen can be asked until the next stage. */
-int bh_agent_trial(struct bh_agent *a, const struct bh_live *l, struct bh_diags *d, __u64 *ret_gen);
+int bh_agent_rehearse(struct bh_agent *a, const struct bh_live *l, struct bh_diags *d,
+		      __u64 *ret_gen);
 
 /**
  * bh_agent_commit - make @l what is enforced
@@ -190,8 +200,11 @@ int bh_agent_trial(struct bh_agent *a, const struct bh_live *l, struct bh_diags 
  * failed (see @d).
  */
 int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, struct bh_diags *d);
-/* The live map as a new generation: every socket is judged again. */
-int bh_agent_renew(struct bh_agent *a, struct bh_commit *c, struct bh_diags *d);
+/* The live map as a new generation, with the cap or without. */
+int bh_agent_renew(struct bh_agent *a, bool capped, struct bh_commit *c, struct bh_diags *d);
+/* The steps of a commit that trial.c takes, too. */
+int bh_agent_write_down(struct bh_agent *a, const struct bh_live *l, __u64 gen, struct bh_diags *d);
+void bh_agent_unwrite(const struct bh_agent *a, const struct bh_map *map);
 
 /* End the programs of other versions that stand beside ours, once ours enforce something newer. */
 void bh_agent_relieve(struct bh_agent *a);
@@ -201,6 +214,24 @@ int bh_agent_recompile(struct bh_agent *a, struct bh_diags *d);
 
 /* Write the state as it is now, with @l as the map of generation @gen. */
 int bh_agent_save(struct bh_agent *a, const struct bh_live *l, __u64 gen, struct bh_diags *d);
+
+/* --- trial.c: a generation that has to be confirmed ------------------------------------------- */
+
+/**
+ * bh_trial_begin - publish what is staged as an unconfirmed generation
+ * @l: taken over on success; what was live is a->back then
+ *
+ * The disk keeps both: after a reboot what was live before is enforced. Return: 0 or -errno (see
+ * @d; then nothing has changed).
+ */
+int bh_trial_begin(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, struct bh_diags *d);
+bool bh_trial_runs(const struct bh_agent *a);
+/* It stays. Return: 0, -ENOENT (nothing waits), -ETIME (too late), -errno; see @d. */
+int bh_trial_confirm(struct bh_agent *a, int *ret_cut, struct bh_diags *d);
+/* It ends now, or has ended by itself: @why is for people. Return: 0 or -ENOENT, -errno. */
+int bh_trial_revert(struct bh_agent *a, const char *why);
+/* At start: one may be running, or have ended with nobody there. Called by restore.c. */
+int bh_trial_resume(struct bh_agent *a, struct bh_diags *d);
 
 /* --- restore.c: what to enforce at start ----------------------------------------------------- */
 

@@ -38,11 +38,30 @@ void bh_commit_clear(struct bh_commit *c)
 
 static int compile(const struct bh_agent *a, struct bh_live *l, struct bh_diags *d)
 {
+	int r;
+
 	l->numbers = bh_numbers_copy(a->live.numbers);
 	if (!l->numbers)
 		return -ENOMEM;
-	return bh_compile(l->map, l->numbers, &a->users, &bh_limits_default, bh_agent_now(a), d,
-			  &l->compiled);
+	r = bh_compile(l->map, l->numbers, &a->users, &bh_limits_default, bh_agent_now(a), d,
+		       &l->compiled);
+	if (r == 0)
+		bh_live_cap(l, a->live.capped);
+	return r;
+}
+
+bool bh_agent_is_capped(const struct bh_agent *a)
+{
+	return a->live.capped || bh_kern_ctl(a->kern) & BH_CTL_OBSERVE;
+}
+
+void bh_live_cap(struct bh_live *l, bool capped)
+{
+	l->capped = capped;
+	if (capped)
+		l->compiled->side.flags |= BH_SIDE_OBSERVE;
+	else
+		l->compiled->side.flags &= ~(__u32)BH_SIDE_OBSERVE;
 }
 
 int bh_agent_compile(struct bh_agent *a, const char *file, const char *text, size_t len,
@@ -84,7 +103,8 @@ static int check_first(const struct bh_agent *a, const struct bh_map *map, struc
 			   map->file);
 }
 
-int bh_agent_trial(struct bh_agent *a, const struct bh_live *l, struct bh_diags *d, __u64 *ret_gen)
+int bh_agent_rehearse(struct bh_agent *a, const struct bh_live *l, struct bh_diags *d,
+		      __u64 *ret_gen)
 {
 	int r = check_first(a, l->map, d);
 
@@ -105,7 +125,7 @@ int bh_agent_save(struct bh_agent *a, const struct bh_live *l, __u64 gen, struct
 		.by = l->origin.by,
 		.at_ms = l->origin.at_ms,
 		.numbers = l->numbers,
-		.cap_observe = a->cap_observe,
+		.cap_observe = l->capped,
 		.detached = a->detached,
 	};
 
@@ -132,14 +152,14 @@ static int mark(const struct bh_agent *a, const struct bh_map *map, __u64 gen, s
 }
 
 /* What a commit that goes no further has written. */
-static void unwrite(const struct bh_agent *a, const struct bh_map *map)
+void bh_agent_unwrite(const struct bh_agent *a, const struct bh_map *map)
 {
 	bh_state_undo(a->opts.state_dir);
 	if (bh_map_enforces(map))
 		bh_marker_undo(a->opts.state_dir);
 }
 
-static int write_down(struct bh_agent *a, const struct bh_live *l, __u64 gen, struct bh_diags *d)
+int bh_agent_write_down(struct bh_agent *a, const struct bh_live *l, __u64 gen, struct bh_diags *d)
 {
 	bool detached = a->detached;
 	int r;
@@ -184,19 +204,22 @@ void bh_agent_relieve(struct bh_agent *a)
 
 int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, struct bh_diags *d)
 {
-	int r = bh_agent_trial(a, l, d, &c->generation);
+	int r = bh_agent_rehearse(a, l, d, &c->generation);
 
+	if (r == 0 && c->confirm_ns)
+		return bh_trial_begin(a, l, c, d);
 	if (r == 0)
-		r = write_down(a, l, c->generation, d);
+		r = bh_agent_write_down(a, l, c->generation, d);
 	if (r < 0)
 		return r;
 	r = bh_kern_publish(a->kern);
 	if (r < 0) {
-		unwrite(a, l->map);
+		bh_agent_unwrite(a, l->map);
 		(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "can't publish: %s", strerror(-r));
 		return r;
 	}
 	take_over(a, l, c);
+	(void)bh_kern_set_ctl(a->kern, 0, BH_CTL_OBSERVE);
 	bh_agent_relieve(a);
 	bh_agent_tell_status(a);
 	c->cut = bh_kern_cut(a->kern, bh_net_destroy);
@@ -228,12 +251,15 @@ static int compile_live(struct bh_agent *a, struct bh_live *ret, struct bh_diags
 	return 0;
 }
 
-int bh_agent_renew(struct bh_agent *a, struct bh_commit *c, struct bh_diags *d)
+int bh_agent_renew(struct bh_agent *a, bool capped, struct bh_commit *c, struct bh_diags *d)
 {
 	_cleanup_(bh_live_clear) struct bh_live l = {0};
 	int r = compile_live(a, &l, d);
 
-	return r ? r : bh_agent_commit(a, &l, c, d);
+	if (r < 0)
+		return r;
+	bh_live_cap(&l, capped);
+	return bh_agent_commit(a, &l, c, d);
 }
 
 int bh_agent_recompile(struct bh_agent *a, struct bh_diags *d)
@@ -243,7 +269,8 @@ int bh_agent_recompile(struct bh_agent *a, struct bh_diags *d)
 	char now[65], live[65];
 	int r;
 
-	if (!a->live.map || a->no_policy)
+	/* what waits to be confirmed stays what it is; the next look is after that */
+	if (!a->live.map || a->no_policy || bh_trial_runs(a))
 		return 0;
 	r = compile_live(a, &l, d);
 	if (r < 0)

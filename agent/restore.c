@@ -14,8 +14,37 @@
 static __u64 held_generation(const struct bh_agent *a)
 {
 	const struct bh_kern *next = bh_kern_next(a->kern);
+	struct bh_trial t;
 
-	return next ? bh_kern_generation(next) : 0;
+	if (!next)
+		return 0;
+	/* an upgrade in the middle of a trial ends it: what it falls back to is what counts */
+	return bh_kern_trial(next, &t) ? t.back : bh_kern_generation(next);
+}
+
+/*
+ * What the kernel enforces as `state` knows it. A trial is not in there: what it falls back to
+ * is. One that ended with nobody there is settled first, and the disk catches up with it.
+ */
+static __u64 live_generation(struct bh_agent *a, struct bh_state *s)
+{
+	_cleanup_(bh_state_clear) struct bh_state tried = {0};
+	_cleanup_diags_ struct bh_diags d = {0};
+	__u64 back = 0, live;
+	struct bh_trial t;
+
+	if (bh_kern_trial(a->kern, &t)) {
+		if (!t.fell)
+			return t.back;
+		bh_warning("generation %llu was not confirmed: what was before it is enforced",
+			   (unsigned long long)t.generation);
+		(void)bh_kern_fall(a->kern);
+	}
+	live = bh_kern_generation(a->kern);
+	if (live && bh_unconfirmed_load(a->opts.state_dir, &d, &tried, &back) == 0 &&
+	    tried.generation + 1 == live && s->generation == back)
+		s->generation = live;
+	return live;
 }
 
 /* The first error's text is what `status` will show. */
@@ -32,9 +61,9 @@ static void keep_trouble(struct bh_agent *a, const struct bh_diags *d, const cha
 int bh_agent_restore_floor(struct bh_agent *a, __u64 *ret_floor)
 {
 	_cleanup_(bh_marker_clear) struct bh_marker m = {0};
-	_cleanup_(bh_state_clear) struct bh_state s = {0};
+	_cleanup_(bh_state_clear) struct bh_state s = {0}, tried = {0};
 	_cleanup_diags_ struct bh_diags d = {0};
-	__u64 floor = 0;
+	__u64 floor = 0, back;
 	int r = bh_marker_load(a->opts.state_dir, &d, &m);
 
 	if (r == -ENOMEM)
@@ -44,7 +73,11 @@ int bh_agent_restore_floor(struct bh_agent *a, __u64 *ret_floor)
 	if (r == -ENOMEM)
 		return r;
 	*ret_floor = MAX(floor, s.generation);
-	return 0;
+	/* one that was tried had a number, and what was before it another after it */
+	r = bh_unconfirmed_load(a->opts.state_dir, &d, &tried, &back);
+	if (r == 0)
+		*ret_floor = MAX(*ret_floor, tried.generation + 1);
+	return r == -ENOMEM ? r : 0;
 }
 
 /* --- the disk ------------------------------------------------------------------------------------ */
@@ -54,10 +87,7 @@ static void take_flags(struct bh_agent *a, struct bh_state *s)
 {
 	bh_numbers_free(a->live.numbers);
 	a->live.numbers = TAKE_PTR(s->numbers);
-	a->cap_observe = s->cap_observe;
-	/* a control word that is new does not know of it yet */
-	if (!bh_kern_generation(a->kern))
-		(void)bh_kern_set_ctl(a->kern, s->cap_observe ? BH_CTL_OBSERVE : 0, 0);
+	a->live.capped = s->cap_observe;
 	a->detached = s->detached;
 }
 
@@ -153,9 +183,9 @@ static int no_map(struct bh_agent *a, struct bh_marker *m, bool known, struct bh
 /* --- all together ------------------------------------------------------------------------------------ */
 
 /* The map of @s, live or to be. What goes wrong here is kept and said, not returned. */
-static int restore_map(struct bh_agent *a, struct bh_state *s, struct bh_diags *d)
+static int restore_map(struct bh_agent *a, struct bh_state *s, __u64 live, struct bh_diags *d)
 {
-	__u64 live = bh_kern_generation(a->kern);
+	struct bh_trial t;
 
 	/* what the kernel enforces outlives a detach that was cut short */
 	if (!s->map || (s->detached && !live && !held_generation(a)))
@@ -166,6 +196,9 @@ static int restore_map(struct bh_agent *a, struct bh_state *s, struct bh_diags *
 		if (r != -ESTALE)
 			return r;
 	}
+	/* both sides are in use by a trial, and what it falls back to is not what it would be now */
+	if (bh_kern_trial(a->kern, &t))
+		(void)bh_kern_fall(a->kern);
 	return enforce(a, s, d);
 }
 
@@ -187,25 +220,28 @@ int bh_agent_restore(struct bh_agent *a, struct bh_diags *d)
 	_cleanup_(bh_marker_clear) struct bh_marker m = {0};
 	_cleanup_(bh_state_clear) struct bh_state s = {0};
 	_cleanup_diags_ struct bh_diags said = {0};
-	__u64 live = MAX(bh_kern_generation(a->kern), held_generation(a));
 	int marker = bh_marker_load(a->opts.state_dir, &said, &m);
+	int r = bh_state_load(a->opts.state_dir, 0, &said, &s);
+	__u64 own = live_generation(a, &s), live = MAX(own, held_generation(a));
 	bool emergency = live && live == m.emergency;
-	__u64 floor = emergency ? m.generation : MAX(live, m.generation);
-	int r = bh_state_load(a->opts.state_dir, floor, &said, &s);
 
+	if (r == 0)
+		r = bh_state_check(a->opts.state_dir, &s,
+				   emergency ? m.generation : MAX(live, m.generation), &said);
 	if (r == -ENOENT && (live || marker != -ENOENT))
 		(void)bh_diag_add(&said, BH_ERROR, NULL, "apply the map that should hold",
 				  "%s/state is missing, and this host has enforced",
 				  a->opts.state_dir);
 	else if (r == 0) {
 		take_flags(a, &s);
-		r = restore_map(a, &s, &said);
+		r = restore_map(a, &s, own, &said);
 	} else if (r == -ENOENT) {
 		r = 0;
 	}
 	if (r < 0 || said.n_errors)
 		keep_trouble(a, &said, "the map on disk can't be used");
 	demote(&said, d);
+	(void)bh_trial_resume(a, d);
 	/* a host with a generation, or one that never denied, goes on as it is */
 	if (r == 0 || (live && !emergency) || marker == -ENOENT)
 		return 0;

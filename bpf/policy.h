@@ -101,11 +101,21 @@ __global int bh_seg_flags(const struct bh_run *run, __u32 identity)
 	return seg ? seg->flags : 0;
 }
 
-/* The mode of a direction: the segment's, and above all `bulkhead mode observe` and an emergency. */
+/* The mode of a direction: the segment's, and above all of them `bulkhead mode observe`. */
+__inline bool bh_mode_is_observe(const struct bh_run *run, const struct bh_side *s, __u32 seg_flags)
+{
+	return run->flags & BH_CTL_OBSERVE || (s && s->flags & BH_SIDE_OBSERVE) ||
+	       seg_flags & BH_SEG_OBSERVE;
+}
+
+/* The same where nobody was judged: an emergency counts, too. */
 __inline bool bh_seg_observes(const struct bh_run *run, __u32 identity)
 {
-	return run->flags & (BH_CTL_OBSERVE | BH_RUN_OPEN) ||
-	       bh_seg_flags(run, identity ? identity : BH_ID_UNASSIGNED) & BH_SEG_OBSERVE;
+	__u32 side = run->side;
+
+	return run->flags & BH_RUN_OPEN ||
+	       bh_mode_is_observe(run, bpf_map_lookup_elem(&bh_sides, &side),
+				  bh_seg_flags(run, identity ? identity : BH_ID_UNASSIGNED));
 }
 
 /* `listen:` of another segment reserves the port. */
@@ -165,14 +175,8 @@ __inline enum bh_reason bh_rule_closed(const struct bh_run *run, __u32 number, s
 
 	if (!row)
 		return BH_R_NO_TABLE;
-	if (row->flags & BH_RULE_POSTURE)
-		return BH_R_POSTURE_UNKNOWN;
-	if (!row->until_ns && !(row->flags & BH_RULE_JIT))
-		return BH_CONTINUE;
-	if (!now)
+	if (!now && (row->until_ns || row->flags & BH_RULE_JIT))
 		now = bpf_ktime_get_boot_ns();
-	if (row->until_ns && now >= row->until_ns)
-		return BH_R_RULE_EXPIRED;
 	until = row->until_ns;
 	if (row->flags & BH_RULE_JIT) {
 		granted = bpf_map_lookup_elem(&bh_jit, &number);
@@ -181,7 +185,12 @@ __inline enum bh_reason bh_rule_closed(const struct bh_run *run, __u32 number, s
 		if (!until || *granted < until)
 			until = *granted;
 	}
-	r->deadline_ns = until;
+	if (row->flags & BH_RULE_POSTURE)
+		return BH_R_POSTURE_UNKNOWN;
+	if (row->until_ns && now >= row->until_ns)
+		return BH_R_RULE_EXPIRED;
+	if (until)
+		r->deadline_ns = until;
 	return BH_CONTINUE;
 }
 
@@ -425,7 +434,7 @@ __global int bh_policy_half(const struct bh_run *run, const struct bh_talk *t, i
 	seg = bh_seg_get(side, h.me->seg);
 
 	bh_ruling_set(r, BH_CONTINUE);
-	r->observe = run->flags & BH_CTL_OBSERVE || (seg && seg->flags & BH_SEG_OBSERVE);
+	r->observe = bh_mode_is_observe(run, h.s, seg ? seg->flags : 0);
 	if (!h.s || !h.policy || !bh_side_is_of(h.s, run))
 		r->reason = BH_R_NO_TABLE;
 	else

@@ -69,7 +69,7 @@ BH_ASSERT_SIZE(struct bh_addr, 16);
 /* --- control ----------------------------------------------------------------------------- */
 
 enum bh_ctl_flags {
-	BH_CTL_OBSERVE = 1 << 0, /* `bulkhead mode observe`: nothing is denied but by name */
+	BH_CTL_OBSERVE = 1 << 0, /* as BH_SIDE_OBSERVE, where no generation can be made */
 	BH_CTL_FWD4 = 1 << 1,	 /* ip_forward is on: a packet may be for somebody else */
 	BH_CTL_FWD6 = 1 << 2,
 	BH_CTL_CGROUPS_FULL = 1 << 3, /* written by the kernel side: a cgroup found no room */
@@ -194,6 +194,7 @@ enum bh_side_flags {
 	BH_SIDE_FORWARD_ALLOW = 1 << 0, /* neither: `forward:` is unset, passes, counted */
 	BH_SIDE_FORWARD_DENY = 1 << 1,
 	BH_SIDE_L2_DENY = 1 << 2,
+	BH_SIDE_OBSERVE = 1 << 3, /* `bulkhead mode observe`, part of a generation */
 };
 
 /* bh_sides[gen & 1]: what one generation says about itself */

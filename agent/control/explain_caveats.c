@@ -53,7 +53,7 @@ static void note_state(struct bh_explain *x)
 
 	if (x->a->no_policy)
 		note(x, "this host's map can't be read: only its failsafes are open");
-	if (bh_kern_ctl(x->a->kern) & BH_CTL_OBSERVE)
+	if (bh_agent_is_capped(x->a))
 		note(x, "`bulkhead mode observe` is on: nothing is denied by policy");
 	if (bh_health_read(x->a, &h) < 0) {
 		x->oom = true;

@@ -136,6 +136,25 @@ static bool is_held(const struct bh_agent *a)
 	return next && bh_kern_generation(next);
 }
 
+/* What ends by the clock. */
+static void exam_clock(struct exam *e)
+{
+	__u64 until = bh_kern_open_until(e->a->kern), now = e->a->clock->boot_ns();
+	struct bh_trial t;
+
+	if (until)
+		weak(e,
+		     "EMERGENCY: nothing is denied but by name, for another %llu s; end it by "
+		     "`bulkhead emergency close`",
+		     (unsigned long long)((MAX(until, now) - now) / 1000000000ull));
+	if (bh_kern_trial(e->a->kern, &t) && !t.fell)
+		note(e,
+		     "generation %llu is UNCONFIRMED and falls back to %llu in %llu s: from a new "
+		     "login say `bulkhead confirm`",
+		     (unsigned long long)t.generation, (unsigned long long)t.back,
+		     (unsigned long long)((MAX(t.deadline_ns, now) - now) / 1000000000ull));
+}
+
 static void exam_map(struct exam *e)
 {
 	const struct bh_agent *a = e->a;
@@ -165,7 +184,7 @@ static void exam_map(struct exam *e)
 	if (a->live.map && !a->no_policy && bh_map_enforces(a->live.map)) {
 		if (!has_failsafe(a->live.map))
 			note(e, "the map has no failsafe: a mistake in it can lock you out");
-		if (a->cap_observe)
+		if (bh_agent_is_capped(a))
 			weak(e, "`bulkhead mode observe` is on: the map would enforce");
 	}
 }
@@ -176,7 +195,11 @@ static const char *state_of(const struct exam *e)
 
 	if (a->no_policy || (!bh_kern_generation(a->kern) && !is_held(a)))
 		return "no_policy";
-	if (a->cap_observe)
+	if (bh_kern_open_until(a->kern))
+		return "emergency";
+	if (bh_trial_runs(a))
+		return "unconfirmed";
+	if (bh_agent_is_capped(a))
 		return "observing";
 	if (e->weak)
 		return "degraded";
@@ -189,6 +212,7 @@ int bh_health_read(struct bh_agent *a, struct bh_health *ret)
 
 	if (!e.problems)
 		return -ENOMEM;
+	exam_clock(&e);
 	exam_map(&e);
 	exam_others(&e);
 	exam_hooks(&e);

@@ -40,9 +40,22 @@ json_t *bh_json_entries(const struct bh_compiled *c)
 			 (json_int_t)c->globs.n, "users", (json_int_t)c->users.n);
 }
 
+json_t *bh_json_trial(const struct bh_agent *a)
+{
+	uint64_t now = a->clock->boot_ns();
+	struct bh_trial t;
+
+	if (!bh_kern_trial(a->kern, &t) || t.fell)
+		return json_null();
+	return json_pack("{s:I s:I s:o s:I}", "generation", (json_int_t)t.generation, "back",
+			 (json_int_t)t.back, "ends_at", bh_json_boot_time(a, t.deadline_ns),
+			 "ends_in_s",
+			 (json_int_t)((MAX(t.deadline_ns, now) - now) / 1000000000ull));
+}
+
 const char *bh_mode_cap(const struct bh_agent *a)
 {
-	return a->cap_observe ? "observe" : "none";
+	return bh_agent_is_capped(a) ? "observe" : "none";
 }
 
 int bh_reply_changes(struct bh_reply *reply, const struct bh_map *old, const struct bh_map *new,

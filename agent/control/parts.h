@@ -13,6 +13,10 @@ json_t *bh_json_features(const struct bh_agent *a);
 json_t *bh_json_changes(const struct bh_changes *c);
 /* {policy, addrs, prefixes, rules, names, globs, users}: rows that the map needs */
 json_t *bh_json_entries(const struct bh_compiled *c);
+/* Tell when an emergency ends; also at start, where one may be running. */
+int bh_emergency_watch(struct bh_agent *a);
+/* {generation, back, ends_at, ends_in_s}: an unconfirmed generation, or null */
+json_t *bh_json_trial(const struct bh_agent *a);
 /* "observe" or "none" */
 const char *bh_mode_cap(const struct bh_agent *a);
 

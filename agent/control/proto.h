@@ -21,13 +21,14 @@
  *
  * verb      args                                   data
  * version   -                                      version, abi, kernel, features[{name,works,effect}]
- * status    -                                      version, state (enforcing|observing|no_policy|degraded),
+ * status    -                                      version, state (enforcing|observing|unconfirmed|emergency|no_policy|degraded),
+ *                                                  unconfirmed {generation,back,ends_at,ends_in_s} or null,
  *                                                  generation, map {name,file,mode,sha256,applied_at,applied_by},
  *                                                  hooks[{name,mode,ok}], features, mode_cap (observe|none),
  *                                                  sessions {begun,denied,would_deny,ended} (since start),
  *                                                  events {seen,sent,lost}, cgroups {n,max,lost},
  *                                                  listeners {n,max,lost}, failsafes[{id,text,listener}], problems[...]
- * apply (C) file, text, [dry_run]                  generation, changes[{what (added|removed|changed),object,detail}],
+ * apply (C) file, text, [dry_run], [confirm_s]     generation, changes[{what (added|removed|changed),object,detail}],
  *                                                  entries {policy,addrs,prefixes,names,globs,users,rules},
  *                                                  cut (sockets destroyed), took_ms; code 1 with diags if refused
  * diff      file, text                             changes[...]; code 3 if they differ
@@ -52,7 +53,10 @@
  * flows     [follow], [denied], [limit]            rows (see below), the last limit of them (100, at most 4096), oldest first; with
  *                                                  follow: the answer, then one {"event":{row}} line per record
  *                                                  until hang-up. denied: type deny and would_deny only
- * mode (C)  mode: observe|enforce                  mode_cap
+ * mode (C)  mode: observe|enforce, [confirm_s]     mode_cap, unconfirmed
+ * confirm (C) [generation]                         generation, cut
+ * revert (C) -                                     generation: an unconfirmed one ends now
+ * emergency (C) action: open|close, [reason], [for_s]   until, cut
  * detach (C) yes: true                             hooks: how many were removed; then the agent exits
  *
  * A flow row: {time,type (begin|deny|would_deny|end),direction (egress|ingress),proto,local{ip,port,identity,
@@ -66,6 +70,13 @@
 #define BH_PROTO_MAX_APPLY   ((4u << 20) + (512u << 10))
 #define BH_PROTO_MAX_CLIENTS 32
 #define BH_PROTO_REQUEST_MS  5000
+
+/* The longest time in which a map may be confirmed, and a map's default on a terminal. */
+#define BH_CONFIRM_MAX_S     86400
+#define BH_CONFIRM_DEFAULT_S 300
+
+#define BH_EMERGENCY_MAX_S     3600
+#define BH_EMERGENCY_DEFAULT_S 900
 
 #define BH_EXIT_OK     0
 #define BH_EXIT_FAILED 1

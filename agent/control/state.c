@@ -8,6 +8,7 @@
 
 /* A map in JSON may need twice its bytes (every quote is escaped); numbers about as much. */
 static const struct bh_seal state_seal = {"state", 1, 32u << 20};
+static const struct bh_seal unconfirmed_seal = {"unconfirmed", 1, 32u << 20};
 static const struct bh_seal marker_seal = {"enforced", 1, 8u << 20};
 
 static int path_of(const char *dir, const char *name, char **ret)
@@ -216,6 +217,17 @@ static int state_of(const json_t *body, struct bh_state *s)
 	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
 }
 
+int bh_state_check(const char *dir, const struct bh_state *s, __u64 floor, struct bh_diags *d)
+{
+	if (s->generation >= floor)
+		return 0;
+	(void)bh_diag_add(d, BH_ERROR, NULL,
+			  "apply the map that should hold; an older state is not taken back",
+			  "%s/state: it has generation %llu, this host has enforced %llu", dir,
+			  (unsigned long long)s->generation, (unsigned long long)floor);
+	return -ESTALE;
+}
+
 int bh_state_load(const char *dir, __u64 floor, struct bh_diags *d, struct bh_state *ret)
 {
 	_cleanup_(bh_state_clear) struct bh_state s = {0};
@@ -230,17 +242,58 @@ int bh_state_load(const char *dir, __u64 floor, struct bh_diags *d, struct bh_st
 	r = state_of(body, &s);
 	if (r < 0)
 		return bad_content(d, path, r);
-	if (s.generation < floor) {
-		(void)bh_diag_add(
-			d, BH_ERROR, NULL,
-			"apply the map that should hold; an older state is not taken back",
-			"%s: it has generation %llu, this host has enforced %llu", path,
-			(unsigned long long)s.generation, (unsigned long long)floor);
-		return -ESTALE;
-	}
+	r = bh_state_check(dir, &s, floor, d);
+	if (r < 0)
+		return r;
 	*ret = s;
 	s = (struct bh_state){0};
 	return 0;
+}
+
+/* --- what is tried out --------------------------------------------------------------------- */
+
+int bh_unconfirmed_save(const char *dir, const struct bh_state *s, __u64 back, struct bh_diags *d)
+{
+	json_auto_t *body = json_object();
+	_cleanup_free_ char *path = NULL;
+	int r = body ? state_body(s, body) : -ENOMEM;
+
+	if (r == 0)
+		r = put(body, "back", u64_json(back));
+	if (r == 0)
+		r = path_of(dir, unconfirmed_seal.kind, &path);
+	return r ? r : bh_seal_write(path, &unconfirmed_seal, body, NULL, d);
+}
+
+int bh_unconfirmed_load(const char *dir, struct bh_diags *d, struct bh_state *ret, __u64 *ret_back)
+{
+	_cleanup_(bh_state_clear) struct bh_state s = {0};
+	_cleanup_free_ char *path = NULL;
+	json_auto_t *body = NULL;
+	int r = path_of(dir, unconfirmed_seal.kind, &path);
+
+	if (r == 0)
+		r = bh_seal_read(path, &unconfirmed_seal, d, &body);
+	if (r < 0)
+		return r;
+	r = state_of(body, &s);
+	if (r == 0)
+		r = u64_of(json_object_get(body, "back"), ret_back);
+	if (r == 0 && !s.map)
+		r = -EBADMSG;
+	if (r < 0)
+		return bad_content(d, path, r);
+	*ret = s;
+	s = (struct bh_state){0};
+	return 0;
+}
+
+void bh_unconfirmed_forget(const char *dir)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (path_of(dir, unconfirmed_seal.kind, &path) == 0 && unlink(path) == 0)
+		(void)bh_dir_sync_of(path);
 }
 
 /* --- the marker ---------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
  *
  *	state      the last good map, where it came from, the numbers, the mode cap
  *	*.old      the one before it
+ *	unconfirmed  a map that is tried out; `state` is what it falls back to
  *	enforced   the marker: this host has enforced, up to that generation, and the
  *	           failsafes that hold when no map can be read. Never older than state.
  *
@@ -49,11 +50,20 @@ void bh_marker_undo(const char *dir);
  */
 int bh_state_load(const char *dir, __u64 floor, struct bh_diags *d, struct bh_state *ret);
 
+/* Is it new enough? Return: 0, -ESTALE (see @d). */
+int bh_state_check(const char *dir, const struct bh_state *s, __u64 floor, struct bh_diags *d);
+
 /*
  * Enforcement was ended on purpose: the map stays on disk, a start does not put it on, and the
  * marker goes. Return: 0 or -errno.
  */
 int bh_state_set_detached(const char *dir);
+
+/* A map that is tried out, and the generation it falls back to. Return: 0 or -errno (see @d). */
+int bh_unconfirmed_save(const char *dir, const struct bh_state *s, __u64 back, struct bh_diags *d);
+/* Return: 0, -ENOENT (there is none; nothing in @d), -errno (see @d). */
+int bh_unconfirmed_load(const char *dir, struct bh_diags *d, struct bh_state *ret, __u64 *ret_back);
+void bh_unconfirmed_forget(const char *dir);
 
 struct bh_marker {
 	__u64 generation;

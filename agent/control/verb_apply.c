@@ -13,13 +13,20 @@ static int set_origin(struct bh_agent *a, const struct bh_call *call, const char
 	return o->file && o->by ? 0 : -ENOMEM;
 }
 
+static const char *mode_of(const struct bh_map *map)
+{
+	return !map ? "none" : bh_map_enforces(map) ? "enforce" : "observe";
+}
+
 /* Numbers of an answer, beside its changes. */
-static int tell(struct bh_reply *reply, const struct bh_live *l, const struct bh_commit *c,
-		json_int_t took_ms)
+static int tell(const struct bh_agent *a, struct bh_reply *reply, const struct bh_live *l,
+		const struct bh_map *was, const struct bh_commit *c, json_int_t took_ms)
 {
 	json_auto_t *more =
-		json_pack("{s:I s:o s:i s:I}", "generation", (json_int_t)c->generation, "entries",
-			  bh_json_entries(l->compiled), "cut", MAX(c->cut, 0), "took_ms", took_ms);
+		json_pack("{s:I s:o s:i s:I s:o s:s s:s}", "generation", (json_int_t)c->generation,
+			  "entries", bh_json_entries(l->compiled), "cut", MAX(c->cut, 0), "took_ms",
+			  took_ms, "unconfirmed", bh_json_trial(a), "mode", mode_of(l->map),
+			  "mode_before", mode_of(was));
 
 	return more && json_object_update(reply->data, more) == 0 ? 0 : -ENOMEM;
 }
@@ -34,24 +41,28 @@ static void warn_uncut(struct bh_reply *reply, int cut)
 }
 
 /* Compiled already: enforce it, or only see whether it would be taken. */
-static int enforce(struct bh_agent *a, struct bh_live *l, bool dry_run, struct bh_reply *reply)
+static int enforce(struct bh_agent *a, struct bh_live *l, bool dry_run, __u64 confirm_ns,
+		   struct bh_reply *reply)
 {
-	_cleanup_(bh_commit_clear) struct bh_commit c = {0};
+	_cleanup_(bh_commit_clear) struct bh_commit c = {.confirm_ns = confirm_ns};
 	uint64_t began_ns = a->clock->boot_ns();
 	const struct bh_live *now = dry_run ? l : &a->live;
+	const struct bh_map *was;
 	size_t n;
 	int r;
 
 	if (dry_run)
-		r = bh_agent_trial(a, l, &reply->diags, &c.generation);
+		r = bh_agent_rehearse(a, l, &reply->diags, &c.generation);
 	else
 		r = bh_agent_commit(a, l, &c, &reply->diags);
 	if (r < 0)
 		return r;
 	warn_uncut(reply, c.cut);
 	/* from here on it is enforced: whatever fails now must not read as a refusal */
-	if (bh_reply_changes(reply, dry_run ? a->live.map : c.old, now->map, &n) < 0 ||
-	    tell(reply, now, &c, (json_int_t)((a->clock->boot_ns() - began_ns) / 1000000)) < 0 ||
+	was = dry_run ? a->live.map : c.confirm_ns ? a->back.map : c.old;
+	if (bh_reply_changes(reply, was, now->map, &n) < 0 ||
+	    tell(a, reply, now, was, &c, (json_int_t)((a->clock->boot_ns() - began_ns) / 1000000)) <
+		    0 ||
 	    bh_advice(a, now, c.generation, "", &reply->diags) < 0)
 		(void)bh_diag_add(&reply->diags, BH_WARNING, NULL, NULL,
 				  "it was taken, but not all about it can be told");
@@ -62,6 +73,7 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 {
 	_cleanup_(bh_live_clear) struct bh_live l = {0};
 	const char *file = "map", *text = NULL;
+	json_int_t confirm_s = 0;
 	bool dry_run = false;
 	int r = bh_arg_string(call, "file", reply, &file);
 
@@ -70,18 +82,22 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 	if (r == 0)
 		r = bh_arg_bool(call, "dry_run", reply, &dry_run);
 	if (r == 0)
+		r = bh_arg_int(call, "confirm_s", 0, BH_CONFIRM_MAX_S, reply, &confirm_s);
+	if (r == 0)
 		r = bh_agent_compile(a, file, text, strlen(text), &reply->diags, &l);
 	if (r == 0)
 		r = set_origin(a, call, file, &l.origin);
-	if (r == 0)
-		r = enforce(a, &l, dry_run, reply);
+	if (r == 0) {
+		bh_live_cap(&l, false);
+		r = enforce(a, &l, dry_run, (__u64)confirm_s * 1000000000ull, reply);
+	}
 	if (r == 0 && !dry_run)
 		bh_notice("generation %llu: %s, applied by %s",
 			  (unsigned long long)bh_kern_generation(a->kern), file, a->live.origin.by);
 	return r;
 }
 
-static const char *const args[] = {"file", "text", "dry_run", NULL};
+static const char *const args[] = {"file", "text", "dry_run", "confirm_s", NULL};
 
 const struct bh_verb bh_verb_apply = {.name = "apply",
 				      .changes = true,

@@ -19,7 +19,7 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 	if (r == 0)
 		r = bh_agent_compile(a, file, text, strlen(text), &reply->diags, &l);
 	if (r == 0)
-		r = bh_agent_trial(a, &l, &reply->diags, &gen);
+		r = bh_agent_rehearse(a, &l, &reply->diags, &gen);
 	if (r == 0)
 		r = bh_advice(a, &l, gen, "", &reply->diags);
 	if (r < 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * verb_mode.c - `mode observe` caps the whole host: nothing is denied but what always is.
- * `mode enforce` takes the cap off; it does not make an observing map enforce.
+ * `mode enforce` takes the cap off; it does not make an observing map enforce. The cap is part
+ * of a generation, so a trial falls back to the one before it, too; the next apply ends it.
  */
 #include <string.h>
 #include "parts.h"
@@ -21,47 +22,57 @@ static void write_down(struct bh_agent *a, struct bh_reply *reply)
 			  "the mode holds until the next reboot: the state can't be written");
 }
 
-/* A verdict that a socket carries was given under the old mode: a new generation ends it. */
-static void judge_again(struct bh_agent *a, struct bh_reply *reply)
+/*
+ * The map can't be made anew: a flag of the control word speaks for all generations until one can.
+ */
+static void by_flag(struct bh_agent *a, bool observe, struct bh_reply *reply)
 {
-	_cleanup_(bh_commit_clear) struct bh_commit c = {0};
-	_cleanup_diags_ struct bh_diags d = {0};
-	bool lost = a->state_trouble[0] || a->no_policy || !a->live.map;
-
-	if (!lost && bh_agent_renew(a, &c, &d) == 0)
-		return;
+	(void)bh_kern_set_ctl(a->kern, observe ? BH_CTL_OBSERVE : 0, observe ? 0 : BH_CTL_OBSERVE);
+	a->live.capped = observe;
+	bh_kern_turn(a->kern);
 	write_down(a, reply);
-	if (bh_kern_generation(a->kern))
-		(void)bh_diag_add(&reply->diags, BH_WARNING, NULL, "apply the map again",
-				  "connections that are open keep the verdict they have%s%s",
-				  d.n ? ": " : "", d.n ? d.list[0].text : "");
+}
+
+static int change(struct bh_agent *a, bool observe, __u64 confirm_ns, struct bh_reply *reply)
+{
+	_cleanup_(bh_commit_clear) struct bh_commit c = {.confirm_ns = confirm_ns};
+
+	if (a->state_trouble[0] || a->no_policy || !a->live.map) {
+		by_flag(a, observe, reply);
+		return 0;
+	}
+	return bh_agent_renew(a, observe, &c, &reply->diags);
 }
 
 static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
 {
 	const char *mode = NULL;
-	bool observe, changed;
+	json_int_t confirm_s = 0;
+	bool observe;
 	int r = bh_arg_need(call, "mode", reply, &mode);
 
+	if (r == 0)
+		r = bh_arg_int(call, "confirm_s", 0, BH_CONFIRM_MAX_S, reply, &confirm_s);
 	if (r < 0)
 		return r;
 	observe = !strcmp(mode, "observe");
 	if (!observe && strcmp(mode, "enforce") != 0)
 		return bh_reply_fail(reply, BH_EXIT_USAGE, "it is one of observe, enforce",
 				     "unknown mode '%.40s'", mode);
-	changed = observe != a->cap_observe;
-	r = bh_kern_set_ctl(a->kern, observe ? BH_CTL_OBSERVE : 0, observe ? 0 : BH_CTL_OBSERVE);
+	if (!bh_kern_generation(a->kern))
+		return bh_reply_fail(reply, BH_EXIT_FAILED, "apply a map: bulkhead apply FILE",
+				     "there is no map, and nothing is denied");
+	if (observe != bh_agent_is_capped(a))
+		r = change(a, observe, observe ? 0 : (__u64)confirm_s * 1000000000ull, reply);
 	if (r < 0)
 		return r;
-	a->cap_observe = observe;
-	if (changed)
-		judge_again(a, reply);
 	bh_agent_tell_status(a);
 	bh_notice("mode %s", mode);
-	reply->data = json_pack("{s:s}", "mode_cap", bh_mode_cap(a));
+	reply->data =
+		json_pack("{s:s s:o}", "mode_cap", bh_mode_cap(a), "unconfirmed", bh_json_trial(a));
 	return reply->data ? 0 : -ENOMEM;
 }
 
-static const char *const args[] = {"mode", NULL};
+static const char *const args[] = {"mode", "confirm_s", NULL};
 
 const struct bh_verb bh_verb_mode = {.name = "mode", .changes = true, .args = args, .run = run};

@@ -191,8 +191,6 @@ void bh_parse_labels(struct bh_parse *p, struct bh_label **ret, size_t *ret_n,
 /* Return: 0 or -EINVAL with @f filled. */
 /* RFC 3339 to seconds since 1970, more than 0. */
 int bh_when_parse(const char *s, __s64 *ret_s, struct bh_fault *f);
-/* "1h", "90m", "1h30m", "45s", "2d" */
-int bh_duration_parse(const char *s, __u64 *ret_s, struct bh_fault *f);
 
 /* --- checks on a whole map (check*.c) -------------------------------------------------------- */
 

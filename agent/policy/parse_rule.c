@@ -4,6 +4,7 @@
 #include <string.h>
 #include "cidr.h"
 #include "port.h"
+#include "when.h"
 
 /* --- values that several have --------------------------------------------------------------- */
 

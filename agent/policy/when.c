@@ -2,7 +2,7 @@
 /* when.c - points in time (RFC 3339) and durations. Called by parse_rule.c; asks no clock. */
 #include <errno.h>
 #include <string.h>
-#include "internal.h"
+#include "when.h"
 
 /* @n digits at *@s, moving it. Return: their value, -1 if they are none. */
 static int digits(const char **s, int n)

@@ -91,6 +91,7 @@ _unused_ static void test_agent_free(struct bh_agent *a)
 {
 	bh_agent_opts_clear(&a->opts);
 	bh_live_clear(&a->live);
+	bh_live_clear(&a->back);
 	bh_cgroups_free(a->cgroups);
 	bh_audit_close(a->audit);
 	bh_flows_free(a->flows);
@@ -105,7 +106,8 @@ _unused_ static void test_agent_restart(struct bh_agent *a)
 {
 	bh_live_clear(&a->live);
 	a->live.numbers = bh_numbers_new();
-	a->no_policy = a->detached = a->cap_observe = false;
+	bh_live_clear(&a->back);
+	a->no_policy = a->detached = false;
 	a->state_trouble[0] = a->audit_trouble[0] = a->users_trouble[0] = '\0';
 	(void)bh_agent_restore_floor(a, &fake.floor);
 }

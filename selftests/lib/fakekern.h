@@ -14,6 +14,15 @@
 static struct {
 	__u64 gen, staged, floor;
 	__u64 beside; /* generation of another ABI's set; 0 = there is none */
+	__u64 trial, back, trial_ns, open_ns; /* as in struct bh_ctl */
+	__u64 now_ns;			      /* against trial_ns */
+	int turns, confirm_error;
+	struct bh_quarantine slot[BH_QUARANTINE_MAX];
+	struct bh_held held[BH_QUARANTINE_MAX];
+	size_t n_held;
+	struct bh_grant grant[BH_GRANTS_MAX];
+	struct bh_jit jit[BH_GRANTS_MAX];
+	size_t n_jit;
 	__u32 flags;
 	/* how often */
 	int stages, publishes, cuts, detaches, attaches;
@@ -91,9 +100,86 @@ size_t bh_kern_pinned(_unused_ const struct bh_kern *k, _unused_ char (*ret)[64]
 /* The set beside ours stands at an address of its own. */
 #define FAKE_BESIDE ((struct bh_kern *)&fake.beside)
 
+static bool fake_fell(void)
+{
+	return fake.gen && fake.trial == fake.gen && fake.now_ns >= fake.trial_ns;
+}
+
 __u64 bh_kern_generation(const struct bh_kern *k)
 {
-	return k == FAKE_BESIDE ? fake.beside : fake.gen;
+	if (k == FAKE_BESIDE)
+		return fake.beside;
+	return !fake_fell() ? fake.gen : fake.back ? fake.gen + 1 : 0;
+}
+
+bool bh_kern_trial(const struct bh_kern *k, struct bh_trial *ret)
+{
+	*ret = (struct bh_trial){fake.trial, fake.back, fake.trial_ns, fake_fell()};
+	return k != FAKE_BESIDE && fake.gen && fake.trial == fake.gen;
+}
+
+int bh_kern_publish_trial(struct bh_kern *k, __u64 deadline_ns)
+{
+	__u64 was = fake.gen;
+	int r = bh_kern_publish(k);
+
+	if (r < 0)
+		return r;
+	fake.back = was;
+	fake.trial = fake.gen;
+	fake.floor = fake.gen + 1;
+	fake.trial_ns = deadline_ns;
+	return 0;
+}
+
+int bh_kern_confirm(_unused_ struct bh_kern *k)
+{
+	if (fake.confirm_error)
+		return fake.confirm_error;
+	fake.trial = 0;
+	return 0;
+}
+
+int bh_kern_fall(_unused_ struct bh_kern *k)
+{
+	if (!fake.gen || fake.trial != fake.gen)
+		return -ENOENT;
+	fake.gen = fake.back ? fake.gen + 1 : 0;
+	fake.trial = 0;
+	return 0;
+}
+
+void bh_kern_turn(_unused_ struct bh_kern *k)
+{
+	fake.turns++;
+}
+
+void bh_kern_set_open(_unused_ struct bh_kern *k, __u64 until_ns)
+{
+	fake.open_ns = until_ns;
+}
+
+__u64 bh_kern_open_until(_unused_ const struct bh_kern *k)
+{
+	return fake.open_ns > fake.now_ns ? fake.open_ns : 0;
+}
+
+int bh_kern_quarantine(_unused_ struct bh_kern *k, const struct bh_quarantine *slot,
+		       const struct bh_held *held, size_t n, _unused_ struct bh_diags *d)
+{
+	memcpy(fake.slot, slot, sizeof(fake.slot));
+	memcpy(fake.held, held, MIN(n, ARRAY_SIZE(fake.held)) * sizeof(*held));
+	fake.n_held = n;
+	return 0;
+}
+
+int bh_kern_grants(_unused_ struct bh_kern *k, const struct bh_grant *grant,
+		   const struct bh_jit *jit, size_t n_jit, _unused_ struct bh_diags *d)
+{
+	memcpy(fake.grant, grant, sizeof(fake.grant));
+	memcpy(fake.jit, jit, MIN(n_jit, ARRAY_SIZE(fake.jit)) * sizeof(*jit));
+	fake.n_jit = n_jit;
+	return 0;
 }
 
 struct bh_kern *bh_kern_next(const struct bh_kern *k)
@@ -120,6 +206,10 @@ int bh_kern_stage(_unused_ struct bh_kern *k, _unused_ const struct bh_compiled 
 {
 	fake.stages++;
 	fake.staged = 0;
+	if (fake.gen && fake.trial == fake.gen) {
+		(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "it waits to be confirmed");
+		return -EBUSY;
+	}
 	if (fake.stage_error) {
 		(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "the fake does not stage");
 		return fake.stage_error;

@@ -281,7 +281,7 @@ static void trial_changes_nothing(void **state)
 	must_apply(a, enforcing);
 	before = trace_now(a);
 	assert_int_equal(bh_agent_compile(a, "x", observing, strlen(observing), &d, &l), 0);
-	assert_int_equal(bh_agent_trial(a, &l, &d, &gen), 0);
+	assert_int_equal(bh_agent_rehearse(a, &l, &d, &gen), 0);
 	assert_true(gen > fake.gen);
 	no_trace_since(a, &before);
 }
@@ -545,12 +545,12 @@ static void the_cap_lasts(void **state)
 	struct bh_agent *a = *state;
 
 	must_apply(a, enforcing);
-	a->cap_observe = true;
+	bh_live_cap(&a->live, true);
 	assert_int_equal(bh_agent_save(a, &a->live, fake.gen, &d), 0);
 	reboot(a);
-	assert_true(a->cap_observe);
-	/* in the kernel, too: its control word is new */
-	assert_true(fake.flags & BH_CTL_OBSERVE);
+	assert_true(a->live.capped);
+	/* in the kernel, too: the generation says it */
+	assert_true(a->live.compiled->side.flags & BH_SIDE_OBSERVE);
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)

@@ -219,7 +219,8 @@ static void the_cap(void **state)
 	apply(a, ENFORCING);
 	gen = fake.gen;
 	expect(a, "{\"verb\":\"mode\",\"args\":{\"mode\":\"observe\"}}", 0, "\"observe\"");
-	assert_int_equal(fake.flags, BH_CTL_OBSERVE);
+	assert_true(a->live.compiled->side.flags & BH_SIDE_OBSERVE);
+	assert_int_equal(fake.flags, 0);
 	/* verdicts that sockets carry were given under the other mode */
 	assert_true(fake.gen > gen);
 	expect(a, STATUS, 3, "\"state\":\"observing\"");
@@ -228,7 +229,7 @@ static void the_cap(void **state)
 	expect(a, "{\"verb\":\"mode\",\"args\":{\"mode\":\"observe\"}}", 0, "\"observe\"");
 	assert_true(fake.gen == gen);
 	expect(a, "{\"verb\":\"mode\",\"args\":{\"mode\":\"enforce\"}}", 0, "\"none\"");
-	assert_int_equal(fake.flags, 0);
+	assert_false(a->live.compiled->side.flags & BH_SIDE_OBSERVE);
 	assert_true(fake.gen > gen);
 	expect(a, STATUS, 0, "\"enforcing\"");
 	expect(a, "{\"verb\":\"mode\",\"args\":{\"mode\":\"open\"}}", 2, "observe, enforce");
@@ -255,14 +256,22 @@ static void the_cap_of_a_host_in_trouble(void **state)
 
 static void the_cap_without_a_map(void **state)
 {
-	_cleanup_(bh_state_clear) struct bh_state s = {0};
-	_cleanup_diags_ struct bh_diags d = {0};
 	struct bh_agent *a = *state;
 
+	expect(a, "{\"verb\":\"mode\",\"args\":{\"mode\":\"observe\"}}", 1, "there is no map");
+	assert_int_equal(fake.flags, 0);
+}
+
+/* It is for what is enforced now; the next map says itself what it wants. */
+static void the_cap_ends_with_the_next_apply(void **state)
+{
+	struct bh_agent *a = *state;
+
+	apply(a, ENFORCING);
 	expect(a, "{\"verb\":\"mode\",\"args\":{\"mode\":\"observe\"}}", 0, "\"observe\"");
-	assert_int_equal(bh_state_load(test_dir, 0, &d, &s), 0);
-	assert_true(s.cap_observe);
-	assert_null(s.map);
+	apply(a, ENFORCING);
+	assert_false(a->live.compiled->side.flags & BH_SIDE_OBSERVE);
+	expect(a, STATUS, 0, "\"enforcing\"");
 }
 
 /* --- detach --------------------------------------------------------------------------------------------- */
@@ -317,6 +326,7 @@ int main(void)
 		TEST(the_cap),
 		TEST(the_cap_of_a_host_in_trouble),
 		TEST(the_cap_without_a_map),
+		TEST(the_cap_ends_with_the_next_apply),
 		TEST(detach),
 		TEST(detach_fails),
 	};

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "../../agent/policy/internal.h"
+#include "../../agent/policy/when.h"
 
 static void test_when(void **state)
 {

@@ -12,7 +12,8 @@
 /* Verbs that compile, stage or wait for a grace period; the others answer at once. */
 static bool is_slow(const char *verb)
 {
-	static const char *const slow[] = {"apply", "diff", "check", "mode", "detach"};
+	static const char *const slow[] = {"apply",  "diff",	"check", "mode",
+					   "detach", "confirm", "revert"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(slow); i++)
 		if (!strcmp(verb, slow[i]))

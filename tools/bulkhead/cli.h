@@ -18,7 +18,9 @@ struct bh_cli {
 	const char *control;
 	const char *format;
 	bool help, version;
-	bool yes, dry_run, offline, all, follow, denied;
+	bool yes, dry_run, offline, all, follow, denied, no_confirm;
+	unsigned confirm_s, for_s; /* 0 = not given */
+	const char *reason;
 	unsigned limit; /* 0 = not given */
 
 	bool json;
@@ -28,13 +30,13 @@ struct bh_cli {
 	FILE *out, *err;
 };
 
-enum bh_opt_kind { BH_OPT_FLAG, BH_OPT_WORD, BH_OPT_NUMBER };
+enum bh_opt_kind { BH_OPT_FLAG, BH_OPT_WORD, BH_OPT_NUMBER, BH_OPT_SPAN };
 
 struct bh_opt {
 	const char *name;
 	const char *arg; /* what the help calls its argument; NULL for a flag */
 	const char *help;
-	size_t offset; /* in struct bh_cli: bool, const char * or unsigned */
+	size_t offset; /* in struct bh_cli: bool, const char *, unsigned, unsigned of seconds */
 	enum bh_opt_kind kind;
 	char letter; /* 0 = none */
 };
@@ -54,7 +56,8 @@ struct bh_command {
 };
 
 extern const struct bh_command bh_cmd_status, bh_cmd_version, bh_cmd_check, bh_cmd_diff,
-	bh_cmd_apply, bh_cmd_get, bh_cmd_explain, bh_cmd_flows, bh_cmd_mode, bh_cmd_detach;
+	bh_cmd_apply, bh_cmd_get, bh_cmd_explain, bh_cmd_flows, bh_cmd_mode, bh_cmd_detach,
+	bh_cmd_confirm, bh_cmd_emergency;
 
 /* --- options.c ------------------------------------------------------------------------------ */
 
@@ -128,6 +131,11 @@ int bh_exchange(struct bh_cli *cli, const char *verb, const json_t *args, struct
  * Return: BH_EXIT_OK for yes, else the exit code, and it was said why. --yes is a yes.
  */
 int bh_confirm(struct bh_cli *cli, const char *question);
+
+/* --- cmd_confirm.c -------------------------------------------------------------------------- */
+
+/* An answer's `unconfirmed`: how long it lasts and what to do. Nothing if it is null. */
+void bh_unconfirmed_print(struct bh_cli *cli, const json_t *data);
 
 static inline void bh_json_decrefp(json_t **j)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_apply.c - make a segment map the enforced one: shown first, then all of it or nothing. */
 #include <inttypes.h>
+#include <string.h>
 #include "cli.h"
 #include "mapfile.h"
 #include "text.h"
@@ -11,6 +12,8 @@ static int ask(struct bh_cli *cli, const struct bh_mapfile *f, bool dry_run, jso
 
 	if (args && dry_run)
 		(void)json_object_set_new(args, "dry_run", json_true());
+	else if (args && cli->confirm_s)
+		(void)json_object_set_new(args, "confirm_s", json_integer(cli->confirm_s));
 	return bh_ask(cli, "apply", args, ret_data);
 }
 
@@ -47,6 +50,10 @@ static int preview(struct bh_cli *cli, const struct bh_mapfile *f)
 	if (!data)
 		return code;
 	print_changes(cli, data);
+	/* from here on something may be denied that never was: it has to be confirmed */
+	if (!cli->no_confirm && !cli->confirm_s && !strcmp(bh_json_str(data, "mode"), "enforce") &&
+	    strcmp(bh_json_str(data, "mode_before"), "enforce") != 0)
+		cli->confirm_s = BH_CONFIRM_DEFAULT_S;
 	return bh_confirm(cli, "Apply?");
 }
 
@@ -55,8 +62,12 @@ static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 	_cleanup_mapfile_ struct bh_mapfile f = {};
 	_cleanup_json_ json_t *data = NULL;
 	bool shown = !cli->yes && !cli->dry_run;
-	int code = bh_mapfile_read(cli, argv[0], &f);
+	int code = BH_EXIT_OK;
 
+	if (cli->no_confirm && cli->confirm_s)
+		return bh_fail(cli, BH_EXIT_USAGE, NULL,
+			       "--confirm and --no-confirm exclude each other");
+	code = bh_mapfile_read(cli, argv[0], &f);
 	if (code == BH_EXIT_OK && shown)
 		code = preview(cli, &f);
 	if (code != BH_EXIT_OK)
@@ -70,12 +81,17 @@ static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 		fprintf(cli->out, "it would be accepted; nothing was applied\n");
 	else
 		print_applied(cli, data);
+	bh_unconfirmed_print(cli, data);
 	return code;
 }
 
 static const struct bh_opt opts[] = {
 	{"dry-run", NULL, "show what would change, and whether it is accepted", BH_OPT_AT(dry_run),
 	 BH_OPT_FLAG, 'n'},
+	{"confirm", "TIME", "fall back after TIME unless `bulkhead confirm` is said",
+	 BH_OPT_AT(confirm_s), BH_OPT_SPAN, 0},
+	{"no-confirm", NULL, "it stays, also where it begins to enforce", BH_OPT_AT(no_confirm),
+	 BH_OPT_FLAG, 0},
 	{"yes", NULL, "do not ask", BH_OPT_AT(yes), BH_OPT_FLAG, 'y'},
 };
 
@@ -85,7 +101,10 @@ const struct bh_command bh_cmd_apply = {
 	.summary = "make a segment map the enforced one",
 	.text = "Checks the map (- is stdin), shows what it changes, asks, and has it enforced: all "
 		"of it, or\nnothing if anything is wrong. Connections that it no longer allows are "
-		"cut.\nThe agent keeps a copy: what happens to FILE later changes nothing.",
+		"cut.\nThe agent keeps a copy: what happens to FILE later changes nothing.\n\nWith --confirm the "
+		"kernel goes back to what was enforced before when TIME (90s, 5m, 1h) is\nover, also "
+		"with the agent dead, unless `bulkhead confirm` is said; nothing is cut before. That\n"
+		"is the default (5m) where a person at a terminal lets the host begin to enforce.",
 	.opts = opts,
 	.n_opts = ARRAY_SIZE(opts),
 	.min_args = 1,

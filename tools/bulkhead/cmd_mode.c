@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_mode.c - observe: deny nothing on this host, only count; enforce: what the map says. */
 #include <string.h>
+#include <unistd.h>
 #include "cli.h"
+#include "text.h"
 
 static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 {
@@ -16,15 +18,29 @@ static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 			       : *mode == 'o' ? "did you mean 'observe'?"
 					      : "did you mean 'enforce'?",
 			       "unknown mode '%s'", argv[0]);
-	code = bh_ask(cli, "mode", json_pack("{s:s}", "mode", mode), &data);
+	if (cli->confirm_s && *mode == 'o')
+		return bh_fail(cli, BH_EXIT_USAGE, NULL, "only `enforce` has to be confirmed");
+	if (!cli->confirm_s && !cli->no_confirm && *mode == 'e' && !cli->json &&
+	    isatty(STDIN_FILENO))
+		cli->confirm_s = BH_CONFIRM_DEFAULT_S;
+	code = bh_ask(cli, "mode",
+		      json_pack("{s:s s:i}", "mode", mode, "confirm_s", (int)cli->confirm_s),
+		      &data);
 	if (data)
 		fprintf(cli->out, "%s\n",
 			*mode == 'o'
 				? "observe: nothing is denied here but by failsafe, quarantine "
 				  "and malformed packets; what would be is counted"
 				: "enforce: each segment has the mode that the map gives it");
+	bh_unconfirmed_print(cli, data);
 	return code;
 }
+
+static const struct bh_opt opts[] = {
+	{"confirm", "TIME", "fall back after TIME unless `bulkhead confirm` is said",
+	 BH_OPT_AT(confirm_s), BH_OPT_SPAN, 0},
+	{"no-confirm", NULL, "it stays", BH_OPT_AT(no_confirm), BH_OPT_FLAG, 0},
+};
 
 const struct bh_command bh_cmd_mode = {
 	.name = "mode",
@@ -33,7 +49,10 @@ const struct bh_command bh_cmd_mode = {
 	.text = "observe  nothing is denied, whatever the map says; what would be is counted and "
 		"shown by\n         `bulkhead flows --denied`. Quarantine and malformed packets are "
 		"still dropped.\nenforce  each segment has the mode that the map gives it.\n\n"
-		"The choice holds over restarts and reboots, until it is changed.",
+		"The choice holds over restarts and reboots, until the next apply. `mode enforce` is "
+		"confirmed\nlike an apply: see --confirm there.",
+	.opts = opts,
+	.n_opts = ARRAY_SIZE(opts),
 	.min_args = 1,
 	.max_args = 1,
 	.run = run,

@@ -19,6 +19,8 @@ static void print_state(const struct bh_cli *cli, const json_t *data)
 	} states[] = {
 		{"enforcing", "ENFORCING", BH_GREEN},
 		{"observing", "OBSERVING, nothing is denied", BH_YELLOW},
+		{"unconfirmed", "UNCONFIRMED", BH_YELLOW},
+		{"emergency", "EMERGENCY, nothing is denied but by name", BH_RED},
 		{"no_policy", "NO POLICY", BH_RED},
 		{"degraded", "DEGRADED", BH_RED},
 	};

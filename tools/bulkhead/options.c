@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <string.h>
 #include "cli.h"
+#include "../../agent/policy/when.h"
 
 #define MAX_OPTS  16
 #define LONG_BASE 256
@@ -85,6 +86,20 @@ static int set_number(unsigned *field, const struct bh_opt *opt, const char *tex
 	return 0;
 }
 
+static int set_span(unsigned *field, const struct bh_opt *opt, const char *text, struct bh_diags *d)
+{
+	struct bh_fault f;
+	__u64 s;
+
+	if (bh_duration_parse(text, &s, &f))
+		return bh_diag_add(d, BH_ERROR, NULL, f.help, "--%s: %s", opt->name, f.text);
+	if (s > INT_MAX)
+		return bh_diag_add(d, BH_ERROR, NULL, NULL, "--%s: '%s' is too long", opt->name,
+				   text);
+	*field = (unsigned)s;
+	return 0;
+}
+
 static int set(struct bh_cli *cli, const struct bh_opt *opt, struct bh_diags *d)
 {
 	char *field = (char *)cli + opt->offset;
@@ -98,6 +113,8 @@ static int set(struct bh_cli *cli, const struct bh_opt *opt, struct bh_diags *d)
 		return 0;
 	case BH_OPT_NUMBER:
 		return set_number((unsigned *)(void *)field, opt, optarg, d);
+	case BH_OPT_SPAN:
+		return set_span((unsigned *)(void *)field, opt, optarg, d);
 	}
 	return -EINVAL;
 }

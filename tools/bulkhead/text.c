@@ -213,3 +213,14 @@ const char *bh_ago_text(const char *rfc3339, int64_t now_s, char ret[BH_AGO_TEXT
 		(void)snprintf(ret, BH_AGO_TEXT, "%" PRId64 " days ago", age / 86400);
 	return ret;
 }
+
+const char *bh_span_text(uint64_t seconds, char ret[BH_SPAN_TEXT])
+{
+	if (seconds < 120)
+		(void)snprintf(ret, BH_SPAN_TEXT, "%" PRIu64 " s", seconds);
+	else if (seconds < 2 * 3600)
+		(void)snprintf(ret, BH_SPAN_TEXT, "%" PRIu64 " min", (seconds + 30) / 60);
+	else
+		(void)snprintf(ret, BH_SPAN_TEXT, "%" PRIu64 " h", (seconds + 1800) / 3600);
+	return ret;
+}

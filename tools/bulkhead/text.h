@@ -38,4 +38,8 @@ const char *bh_ago_text(const char *rfc3339, int64_t now_s, char ret[BH_AGO_TEXT
 /* RFC 3339 to seconds since the epoch. Return: 0, -EINVAL. */
 int bh_time_parse(const char *rfc3339, int64_t *ret_s);
 
+#define BH_SPAN_TEXT 32
+/* "5 min", "90 s", "2 h" */
+const char *bh_span_text(uint64_t seconds, char ret[BH_SPAN_TEXT]);
+
 #endif

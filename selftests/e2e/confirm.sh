@@ -1,0 +1,207 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# A map that nobody confirms ends by itself: with the agent well, killed, stopped, restarted, and
+# after a reboot; an emergency ends likewise. What is confirmed stays. Run by selftests/run.
+set -uo pipefail
+# shellcheck source=selftests/lib/host.sh
+. "$(dirname "$0")/../lib/host.sh"
+need_agent
+
+scope_begin bh-test
+host_make shop || exit 1
+on shop ip link add eth1 type veth peer name peer1
+host_addr shop eth1 10.77.0.1/24
+host_addr shop eth1 fd77::1/64
+on shop ip link set eth1 up
+
+web=system.slice/nginx.service
+cache=system.slice/redis.service
+dir=$SCOPE_DIR/shop
+
+# open: web may ask the cache. shut: it may not.
+map() { # name allow-lines
+	cat <<YAML
+version: 1
+name: $1
+mode: enforce
+default: { ingress: deny, egress: deny }
+segments:
+  web:   { match: { unit: nginx.service } }
+  cache: { match: { unit: redis.service } }
+$2
+failsafe:
+  - { from: { cidr: [10.77.0.250/32] }, port: tcp/22, description: bastion }
+YAML
+}
+map open 'allow: [ { id: web-cache, from: web, to: cache, port: tcp/6379 } ]' > "$SCOPE_DIR/open.yaml"
+map shut 'deny: [ { id: never, from: web, to: cache, port: tcp/6380 } ]' > "$SCOPE_DIR/shut.yaml"
+
+status() { # key
+	bh shop -o json status | python3 -c '
+import json, sys
+d = json.load(sys.stdin)["data"]
+for k in sys.argv[1].split("."):
+    d = d and d[k]
+print(d)' "$1"
+}
+
+asks() {
+	echo "$(ask shop $web tcp 10.77.0.1 6379) $(ask shop $web tcp fd77::1 6379)"
+}
+
+opens() { # when
+	is "$1: web reaches the cache" "answered answered" "$(asks)"
+}
+
+shuts() { # when
+	is "$1: web is refused" "EPERM EPERM" "$(asks)"
+}
+
+until_opens() { # when seconds
+	wait_for "$2" eval '[ "$(asks)" = "answered answered" ]'
+	opens "$1"
+}
+
+start() {
+	agent_start shop eth1=auto || { tap "not ok" "the agent starts"; tap_end; }
+}
+
+reboot() {
+	on shop rm -rf "$dir/bpf/bulkhead/v2"
+	start
+}
+
+serve shop $cache tcp :: 6379
+serve shop $cache tcp :: 6380
+start
+
+# The first map of all: before it nothing was denied, and so it is again.
+check "the first map, to be confirmed" bh shop apply --yes --confirm 2s "$SCOPE_DIR/shut.yaml"
+is "status says so" unconfirmed "$(status state)"
+shuts "unconfirmed"
+until_opens "the first map was not confirmed" 10
+wait_for 5 eval '[ "$(status state)" = no_policy ]'
+is "as before the first map" no_policy "$(status state)"
+check "no marker: this host has not enforced" [ ! -e "$dir/state/enforced" ]
+
+check "apply" bh shop apply --yes "$SCOPE_DIR/open.yaml"
+opens "applied"
+first=$(status generation)
+
+# --- the agent is well ---------------------------------------------------------------------------
+out=$(bh shop apply --yes --confirm 2s "$SCOPE_DIR/shut.yaml")
+is "taken" 0 $?
+check "and told what to do" grep -q "bulkhead confirm $((first + 1))" <<< "$out"
+shuts "unconfirmed"
+out=$(bh shop apply --yes "$SCOPE_DIR/open.yaml" 2>&1)
+is "another map meanwhile is refused" 1 $?
+check "and told why" grep -q "waits to be confirmed" <<< "$out"
+bh shop confirm $((first + 7)) > /dev/null 2>&1
+is "another generation is not confirmed" 1 $?
+is "status: what it falls back to" "$first" "$(status unconfirmed.back)"
+until_opens "not confirmed" 10
+wait_for 5 eval '[ "$(status state)" = enforcing ]'
+is "the map before it has a new generation" $((first + 2)) "$(status generation)"
+is "by its name" open "$(status map.name)"
+check "the log says it" grep -q "REVERTED: nobody confirmed" "$dir/agent.log"
+check "and the audit log" grep -q '"verb":"revert"' "$dir/state/audit.jsonl"
+bh shop confirm > /dev/null 2>&1
+is "nothing to confirm is 'no'" 3 $?
+
+check "with time" bh shop apply --yes --confirm 1h "$SCOPE_DIR/shut.yaml"
+check "confirmed" bh shop confirm
+sleep 2
+shuts "confirmed"
+is "status" enforcing "$(status state)"
+check "killed" agent_kill shop KILL
+reboot
+shuts "confirmed, after a reboot"
+check "back to the open map" bh shop apply --yes "$SCOPE_DIR/open.yaml"
+
+# --- the agent is not -----------------------------------------------------------------------------
+check "unconfirmed" bh shop apply --yes --confirm 2s "$SCOPE_DIR/shut.yaml"
+check "killed in between" agent_kill shop KILL
+shuts "unconfirmed, no agent"
+until_opens "not confirmed, no agent" 10
+start
+opens "and an agent again"
+is "it knows the map" open "$(status map.name)"
+is "and has nothing to complain of" enforcing "$(status state)"
+gen=$(status generation)
+check "killed once more" agent_kill shop KILL
+start
+is "and again: the same generation" "$gen" "$(status generation)"
+is "and the same state" enforcing "$(status state)"
+
+check "unconfirmed" bh shop apply --yes --confirm 3s "$SCOPE_DIR/shut.yaml"
+kill -STOP "$(agent_pid shop)"
+shuts "unconfirmed, the agent hangs"
+until_opens "not confirmed, the agent hangs" 10
+kill -CONT "$(agent_pid shop)"
+wait_for 5 eval '[ "$(status state)" = enforcing ]'
+is "it comes to and knows" open "$(status map.name)"
+
+check "unconfirmed" bh shop apply --yes --confirm 1h "$SCOPE_DIR/shut.yaml"
+check "killed" agent_kill shop KILL
+start
+is "a restart in between knows it" unconfirmed "$(status state)"
+is "by its name" shut "$(status map.name)"
+shuts "unconfirmed, restarted"
+check "it can be confirmed" bh shop confirm
+shuts "confirmed after a restart"
+check "open again" bh shop apply --yes "$SCOPE_DIR/open.yaml"
+
+check "unconfirmed" bh shop apply --yes --confirm 1h "$SCOPE_DIR/shut.yaml"
+tried=$(status generation)
+check "killed" agent_kill shop KILL
+reboot
+opens "a reboot in between: what was confirmed last"
+is "by its name" open "$(status map.name)"
+check "no number is used twice" [ "$(status generation)" -gt "$tried" ]
+is "and nothing is wrong" enforcing "$(status state)"
+check "nothing is left of the other" [ ! -e "$dir/state/unconfirmed" ]
+
+check "unconfirmed" bh shop apply --yes --confirm 1h "$SCOPE_DIR/shut.yaml"
+check "killed" agent_kill shop KILL
+echo garbage > "$dir/state/unconfirmed"
+start
+opens "an agent that does not know what is tried goes back"
+is "status" enforcing "$(status state)"
+
+# --- mode ------------------------------------------------------------------------------------------
+check "shut" bh shop apply --yes "$SCOPE_DIR/shut.yaml"
+check "observe" bh shop mode observe
+opens "observed"
+check "enforce, to be confirmed" bh shop mode enforce --confirm 2s
+shuts "enforced"
+until_opens "not confirmed" 10
+wait_for 5 eval '[ "$(status state)" = observing ]'
+is "it observes again" observing "$(status state)"
+check "the next apply ends the mode" bh shop apply --yes "$SCOPE_DIR/shut.yaml"
+shuts "applied"
+
+# --- emergency --------------------------------------------------------------------------------------
+bh shop emergency open > /dev/null 2>&1
+is "an emergency without a reason is a usage error" 2 $?
+bh shop emergency open --reason x --for 2h > /dev/null 2>&1
+is "and one that is too long" 2 $?
+check "open" bh shop emergency open --for 8s --reason "pager 4711"
+opens "emergency"
+is "not what is denied by name" EPERM "$(ask shop $web tcp 10.77.0.1 6380)"
+is "status" emergency "$(status state)"
+check "killed" agent_kill shop KILL
+opens "emergency, no agent"
+start
+is "known again" emergency "$(status state)"
+wait_for 15 eval '[ "$(asks)" = "EPERM EPERM" ]'
+shuts "its end"
+wait_for 5 eval '[ "$(status state)" = enforcing ]'
+is "status again" enforcing "$(status state)"
+check "audited" grep -q 'pager 4711' "$dir/state/audit.jsonl"
+check "open again" bh shop emergency open --reason "again"
+check "and closed" bh shop emergency close
+shuts "closed"
+bh shop emergency close > /dev/null 2>&1
+is "there is none to close" 3 $?
+
+tap_end
