@@ -14,6 +14,7 @@
 #include "control/parts.h"
 #include "control/proto.h"
 #include "control/server.h"
+#include "holds.h"
 #include "place.h"
 #include "workload/users.h"
 
@@ -185,8 +186,11 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 		r = bh_nics_look(a, d);
 	if (r == 0) {
 		bh_watch_forwarding(a);
+		(void)bh_holds_load(a, d);
 		r = bh_agent_restore(a, d);
 	}
+	if (r == 0)
+		r = bh_holds_push(a, &a->live, d);
 	if (r == 0) {
 		bh_agent_relieve(a);
 		r = bh_nics_open(a, d);
@@ -195,6 +199,8 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 		r = open_loop(a);
 	if (r >= 0)
 		r = bh_emergency_watch(a);
+	if (r >= 0)
+		r = bh_holds_watch(a);
 	if (r >= 0)
 		r = bh_server_open(a, d, &a->server);
 	return r < 0 ? r : 0;
@@ -212,6 +218,7 @@ static void clear(struct bh_agent *a)
 	bh_kern_close(a->kern);
 	sd_event_unref(a->event);
 	bh_audit_close(a->audit);
+	bh_holds_free(a->holds);
 	bh_flows_free(a->flows);
 	bh_cgroups_free(a->cgroups);
 	bh_live_clear(&a->live);

@@ -11,6 +11,7 @@
 #include "control/seal.h"
 #include "control/state.h"
 #include "failsafe.h"
+#include "holds.h"
 
 void bh_origin_clear(struct bh_origin *o)
 {
@@ -206,6 +207,9 @@ int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, 
 {
 	int r = bh_agent_rehearse(a, l, d, &c->generation);
 
+	/* who is in quarantine is so from the first packet of the new map on */
+	if (r == 0)
+		r = bh_holds_push(a, l, d);
 	if (r == 0 && c->confirm_ns)
 		return bh_trial_begin(a, l, c, d);
 	if (r == 0)

@@ -13,6 +13,7 @@
 #include "agent.h"
 #include "control/audit.h"
 #include "control/state.h"
+#include "holds.h"
 
 bool bh_trial_runs(const struct bh_agent *a)
 {
@@ -180,6 +181,7 @@ static void write_back(struct bh_agent *a)
 
 int bh_trial_revert(struct bh_agent *a, const char *why)
 {
+	_cleanup_diags_ struct bh_diags d = {0};
 	struct bh_trial t;
 	int r;
 
@@ -194,6 +196,8 @@ int bh_trial_revert(struct bh_agent *a, const char *why)
 	disarm(a);
 	take_back(a);
 	write_back(a);
+	if (bh_holds_push(a, &a->live, &d) < 0)
+		bh_log_diags(&d);
 	bh_warning("generation %llu was REVERTED: %s; generation %llu is what was before",
 		   (unsigned long long)t.generation, why,
 		   (unsigned long long)bh_kern_generation(a->kern));

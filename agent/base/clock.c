@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* clock.c - see clock.h. */
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include "clock.h"
+#include "io.h"
 
 static int64_t wall_ms(void)
 {
@@ -21,6 +23,17 @@ static uint64_t boot_ns(void)
 }
 
 const struct bh_clock bh_clock_real = {.wall_ms = wall_ms, .boot_ns = boot_ns};
+
+int bh_boot_id(char ret[BH_BOOT_ID])
+{
+	_cleanup_free_ char *text = NULL;
+	int r = bh_file_read("/proc/sys/kernel/random/boot_id", 4096, &text, NULL);
+
+	if (r < 0)
+		return r;
+	snprintf(ret, BH_BOOT_ID, "%.*s", (int)strcspn(text, "\n"), text);
+	return 0;
+}
 
 const char *bh_time_format(int64_t ms, char ret[BH_TIME_TEXT])
 {

@@ -14,6 +14,10 @@ struct bh_clock {
 };
 extern const struct bh_clock bh_clock_real;
 
+#define BH_BOOT_ID 40
+/* Which boot of this host it is: boot time of another one means nothing. Return: 0 or -errno. */
+int bh_boot_id(char ret[BH_BOOT_ID]);
+
 #define BH_TIME_TEXT 32
 
 /* "2026-05-01T10:00:00Z", with milliseconds if there are any. */

@@ -22,4 +22,7 @@ int bh_get_reasons(struct bh_agent *a, bool all, json_t *list);
 int bh_get_workloads(struct bh_agent *a, bool all, json_t *list);
 int bh_get_listeners(struct bh_agent *a, bool all, json_t *list);
 
+int bh_get_quarantines(struct bh_agent *a, bool all, json_t *list);
+int bh_get_grants(struct bh_agent *a, bool all, json_t *list);
+
 #endif

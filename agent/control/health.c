@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "../holds.h"
 #include "health.h"
 
 struct exam {
@@ -155,6 +156,18 @@ static void exam_clock(struct exam *e)
 		     (unsigned long long)((MAX(t.deadline_ns, now) - now) / 1000000000ull));
 }
 
+static void exam_holds(struct exam *e)
+{
+	const struct bh_holds *h = e->a->holds;
+
+	for (size_t i = 0; h && i < h->n_hold; i++)
+		note(e, "%s is in quarantine%s: %s", h->hold[i].who,
+		     h->hold[i].hard ? ", failsafes too" : "", h->hold[i].note.reason);
+	if (h && h->n_granted)
+		note(e, "%zu grant%s open: bulkhead get grants", h->n_granted,
+		     h->n_granted == 1 ? " is" : "s are");
+}
+
 static void exam_map(struct exam *e)
 {
 	const struct bh_agent *a = e->a;
@@ -213,6 +226,7 @@ int bh_health_read(struct bh_agent *a, struct bh_health *ret)
 	if (!e.problems)
 		return -ENOMEM;
 	exam_clock(&e);
+	exam_holds(&e);
 	exam_map(&e);
 	exam_others(&e);
 	exam_hooks(&e);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include "control.h"
+#include "../holds.h"
 #include "../policy/diff.h"
 
 /* [{name, works, effect}]; NULL: no memory. */
@@ -13,6 +14,11 @@ json_t *bh_json_features(const struct bh_agent *a);
 json_t *bh_json_changes(const struct bh_changes *c);
 /* {policy, addrs, prefixes, rules, names, globs, users}: rows that the map needs */
 json_t *bh_json_entries(const struct bh_compiled *c);
+/* Who says it and why; @for_s 0 = no end. Return: 0 or -ENOMEM. */
+int bh_note_begin(struct bh_agent *a, const struct bh_call *call, const char *reason,
+		  json_int_t for_s, struct bh_hold_note *ret);
+/* Neither empty nor endless. Return: 0, -EINVAL (it is in the reply). */
+int bh_reason_check(const char *reason, struct bh_reply *reply);
 /* Tell when an emergency ends; also at start, where one may be running. */
 int bh_emergency_watch(struct bh_agent *a);
 /* {generation, back, ends_at, ends_in_s}: an unconfirmed generation, or null */

@@ -33,7 +33,7 @@
  *                                                  cut (sockets destroyed), took_ms; code 1 with diags if refused
  * diff      file, text                             changes[...]; code 3 if they differ
  * check     file, text                             entries; warnings as diags (this host's view)
- * get       what: segments|rules|identities|workloads|listeners|reasons
+ * get       what: segments|rules|identities|workloads|listeners|reasons|quarantines|grants
  *	data is {WHAT: [...]}, as `segments` below; flows likewise {"rows": [...]}
  *	segments:   [{name,identity,mode,default{ingress,egress},match,cgroups,labels,data,description}]
  *	rules:      [{id,number,kind (allow|deny|failsafe|default),from,to,port,line,entries,packets,
@@ -42,6 +42,8 @@
  *	workloads:  [{cgroup,cgid,segment,identity,users[{user,segment}] (the first 32),n_users,
  *		      how (match|inherited|none)}]
  *	listeners:  [{address,port,proto,segment,cgroup,user,netns,sockets,flags[]}]
+ *	quarantines:[{who,kind,even_failsafe,until,since,reason,by}]
+ *	grants:     [{id,rule,from,to,port,user,until,since,reason,by}]
  *	reasons:    [{reason,class,text,packets,bytes}] (those that are not zero; all with args.all)
  * explain   from, to (segment, unit, cgroup path, "pid:N", address without brackets),
  *           proto: tcp|udp|udplite with port 1..65535; or "icmp/NAME", "proto/N" without one
@@ -56,6 +58,10 @@
  * mode (C)  mode: observe|enforce, [confirm_s]     mode_cap, unconfirmed
  * confirm (C) [generation]                         generation, cut
  * revert (C) -                                     generation: an unconfirmed one ends now
+ * quarantine (C) who, reason, [for_s], [even_failsafe]   quarantined, cut
+ * release (C) who ("all"), [reason]                released, cut
+ * grant (C) rule | from, to, port, [user]; for_s, [reason]   id, rule, until
+ * revoke (C) id, [reason]                          revoked, cut
  * emergency (C) action: open|close, [reason], [for_s]   until, cut
  * detach (C) yes: true                             hooks: how many were removed; then the agent exits
  *
@@ -77,6 +83,9 @@
 
 #define BH_EMERGENCY_MAX_S     3600
 #define BH_EMERGENCY_DEFAULT_S 900
+
+/* The longest quarantine or grant that has an end. */
+#define BH_HOLD_MAX_S (366 * 86400)
 
 #define BH_EXIT_OK     0
 #define BH_EXIT_FAILED 1

@@ -8,15 +8,18 @@ static const struct list {
 	const char *name;
 	int (*fill)(struct bh_agent *a, bool all, json_t *list);
 } lists[] = {
-	{"segments", bh_get_segments},	   {"rules", bh_get_rules},
-	{"identities", bh_get_identities}, {"workloads", bh_get_workloads},
-	{"listeners", bh_get_listeners},   {"reasons", bh_get_reasons},
+	{"segments", bh_get_segments},	     {"rules", bh_get_rules},
+	{"identities", bh_get_identities},   {"workloads", bh_get_workloads},
+	{"listeners", bh_get_listeners},     {"reasons", bh_get_reasons},
+	{"quarantines", bh_get_quarantines}, {"grants", bh_get_grants},
 };
 
 static int unknown(struct bh_reply *reply, const char *what)
 {
 	const char *names[ARRAY_SIZE(lists)], *near;
-	char help[80] = "segments, rules, identities, workloads, listeners or reasons";
+	char help[120] =
+		"segments, rules, identities, workloads, listeners, reasons, quarantines or "
+		"grants";
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		names[i] = lists[i].name;

@@ -139,8 +139,11 @@ int bh_kern_quarantine(struct bh_kern *k, const struct bh_quarantine *slot,
 		       const struct bh_held *held, size_t n, struct bh_diags *d)
 {
 	_cleanup_(members_free) struct members m = {0};
-	int r = put_slots(k, slot, true);
+	int r;
 
+	if (!n && !(bh_kern_ctl(k) & BH_CTL_QUARANTINE))
+		return 0;
+	r = put_slots(k, slot, true);
 	if (r == 0)
 		r = put_members(k, held, n, &m);
 	if (r < 0)
@@ -201,10 +204,15 @@ int bh_kern_grants(struct bh_kern *k, const struct bh_grant *grant, const struct
 		   size_t n_jit, struct bh_diags *d)
 {
 	bool any = false;
+	__u32 rule;
 	int r = 0;
 
-	for (__u32 i = 0; i < BH_GRANTS_MAX && r == 0; i++) {
+	for (__u32 i = 0; i < BH_GRANTS_MAX; i++)
 		any = any || grant[i].until_ns;
+	if (!any && !n_jit && !(bh_kern_ctl(k) & BH_CTL_GRANTS) &&
+	    bpf_map_get_next_key(bh_kern_map_fd(k, BH_MAP_JIT), NULL, &rule) == -ENOENT)
+		return 0;
+	for (__u32 i = 0; i < BH_GRANTS_MAX && r == 0; i++) {
 		r = put_grant(k, i, &grant[i]);
 	}
 	if (r < 0)

@@ -136,7 +136,10 @@ int bh_kern_fall(struct bh_kern *k);
 
 enum bh_held_by { BH_HELD_SEG, BH_HELD_UNIT, BH_HELD_ADDR };
 
-/* Who is in the quarantine of slot @held - 1; 0: nobody's, a hole in a prefix around it. */
+/*
+ * Who is in the quarantine of slot @held - 1; 0: nobody's, a hole in a prefix around it. @seg is
+ * the identity, and of an address the quarantine whose hole it is: only the agent reads that.
+ */
 struct bh_held {
 	enum bh_held_by by;
 	__u32 held;

@@ -5,10 +5,7 @@
  */
 #include <netinet/in.h>
 #include "compile_internal.h"
-
-struct span {
-	__u32 proto, low, high; /* inclusive */
-};
+#include "port.h"
 
 void bh_port_prefixes_free(struct bh_port_prefixes *p)
 {
@@ -18,7 +15,7 @@ void bh_port_prefixes_free(struct bh_port_prefixes *p)
 
 static int span_cmp(const void *a, const void *b)
 {
-	const struct span *x = a, *y = b;
+	const struct bh_port_span *x = a, *y = b;
 
 	if (x->proto != y->proto)
 		return x->proto < y->proto ? -1 : 1;
@@ -28,17 +25,16 @@ static int span_cmp(const void *a, const void *b)
 }
 
 /* One ICMP type and code, or all codes of the type. */
-static struct span icmp_span(__u32 proto, const struct bh_port *p, __u32 at)
+static struct bh_port_span icmp_span(__u32 proto, const struct bh_port *p, __u32 at)
 {
 	if (p->any_port)
-		return (struct span){proto, 0, 0xffff};
+		return (struct bh_port_span){proto, 0, 0xffff};
 	if (p->any_code)
-		return (struct span){proto, at & 0xff00, at | 0xff};
-	return (struct span){proto, at, at};
+		return (struct bh_port_span){proto, at & 0xff00, at | 0xff};
+	return (struct bh_port_span){proto, at, at};
 }
 
-/* Return: how many spans @p is, at most 2. */
-static size_t spans_of(const struct bh_port *p, struct span ret[2])
+size_t bh_port_spans(const struct bh_port *p, struct bh_port_span ret[2])
 {
 	bool icmp = p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6;
 	bool ports =
@@ -55,14 +51,14 @@ static size_t spans_of(const struct bh_port *p, struct span ret[2])
 	if (icmp)
 		ret[0] = icmp_span(p->proto, p, p->lo);
 	else if (p->any_port || !ports)
-		ret[0] = (struct span){p->proto, 0, 0xffff};
+		ret[0] = (struct bh_port_span){p->proto, 0, 0xffff};
 	else
-		ret[0] = (struct span){p->proto, p->lo, p->hi};
+		ret[0] = (struct bh_port_span){p->proto, p->lo, p->hi};
 	return 1;
 }
 
 /* The fewest prefixes that are exactly @s. */
-static int span_split(const struct span *s, struct bh_port_prefixes *ret)
+static int span_split(const struct bh_port_span *s, struct bh_port_prefixes *ret)
 {
 	for (__u32 at = s->low; at <= s->high;) {
 		__u32 bits = 0; /* that are free in this prefix */
@@ -81,13 +77,13 @@ static int span_split(const struct span *s, struct bh_port_prefixes *ret)
 
 int bh_ports_split(const struct bh_ports *ports, struct bh_port_prefixes *ret)
 {
-	_cleanup_free_ struct span *span = calloc(2 * ports->n + 1, sizeof(*span));
+	_cleanup_free_ struct bh_port_span *span = calloc(2 * ports->n + 1, sizeof(*span));
 	size_t n = 0, to = 0;
 
 	if (!span)
 		return -ENOMEM;
 	for (size_t i = 0; i < ports->n; i++)
-		n += spans_of(&ports->v[i], span + n);
+		n += bh_port_spans(&ports->v[i], span + n);
 	qsort(span, n, sizeof(*span), span_cmp);
 	/*
 	 * Ranges that overlap become one. Neighbours stay apart: tcp/80 and tcp/81 are two exact

@@ -161,8 +161,6 @@ static void rule_jit(struct bh_parse *p, void *obj, const struct bh_yaml *y)
 		return;
 	((struct bh_rule_src *)obj)->jit = true;
 	bh_parse_keys(p, y, &bh_keys_jit, obj);
-	bh_report_warning(p->map, p->d, y->pos, "remove `jit` to open the rule",
-			  "grants are not there yet: this rule stays closed");
 }
 
 static const struct bh_key allow_keys[] = {

@@ -11,6 +11,13 @@
 /* Return: 0 or -EINVAL with @f filled. ret->pos is untouched. */
 int bh_port_parse(const char *s, struct bh_port *ret, struct bh_fault *f);
 
+struct bh_port_span {
+	__u32 proto, low, high; /* inclusive; proto 0: those that `port: any` speaks of */
+};
+
+/* Return: how many spans @p is, at most 2. */
+size_t bh_port_spans(const struct bh_port *p, struct bh_port_span ret[2]);
+
 /* The name of an `icmp/NAME`: exactly that one, with one code or with all. NULL: it has none. */
 const char *bh_icmp_word(const struct bh_port *p);
 

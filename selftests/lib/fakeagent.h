@@ -11,6 +11,7 @@
 #include "../../agent/agent.h"
 #include "../../agent/control/audit.h"
 #include "../../agent/control/flows.h"
+#include "../../agent/holds.h"
 #include "fakekern.h"
 
 static char test_dir[64]; /* /tmp/bh-test-PID */
@@ -83,6 +84,7 @@ static struct bh_agent *test_agent_new(void)
 	a->users = (struct bh_users){.uid_of = test_uid_of, .group = test_group};
 	a->live.numbers = bh_numbers_new();
 	a->cgroups = bh_cgroups_new(a->opts.cgroup_root);
+	a->holds = bh_holds_new();
 	a->lock[0] = a->lock[1] = a->lock[2] = -1;
 	return a;
 }
@@ -93,6 +95,7 @@ _unused_ static void test_agent_free(struct bh_agent *a)
 	bh_live_clear(&a->live);
 	bh_live_clear(&a->back);
 	bh_cgroups_free(a->cgroups);
+	bh_holds_free(a->holds);
 	bh_audit_close(a->audit);
 	bh_flows_free(a->flows);
 	sd_event_unref(a->event);

@@ -10,6 +10,7 @@ peer.py talk ADDRESS PORT               one TCP connection that asks every 100 m
                                         answer, "cut: ERRNO" when it ends
 """
 import errno
+import os
 import socket
 import sys
 import time
@@ -53,6 +54,8 @@ def ask(proto, address, port, wait=1.0):
     kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
     s = socket.socket(family(address), kind)
     s.settimeout(wait)
+    if "from" in os.environ:  # from this address of ours
+        s.bind((os.environ["from"], 0))
     try:
         if proto == "tcp":
             s.connect((address, port))

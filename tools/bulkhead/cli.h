@@ -18,9 +18,9 @@ struct bh_cli {
 	const char *control;
 	const char *format;
 	bool help, version;
-	bool yes, dry_run, offline, all, follow, denied, no_confirm;
+	bool yes, dry_run, offline, all, follow, denied, no_confirm, even_failsafe;
 	unsigned confirm_s, for_s; /* 0 = not given */
-	const char *reason;
+	const char *reason, *from, *to, *port, *user;
 	unsigned limit; /* 0 = not given */
 
 	bool json;
@@ -57,7 +57,8 @@ struct bh_command {
 
 extern const struct bh_command bh_cmd_status, bh_cmd_version, bh_cmd_check, bh_cmd_diff,
 	bh_cmd_apply, bh_cmd_get, bh_cmd_explain, bh_cmd_flows, bh_cmd_mode, bh_cmd_detach,
-	bh_cmd_confirm, bh_cmd_emergency;
+	bh_cmd_confirm, bh_cmd_emergency, bh_cmd_quarantine, bh_cmd_release, bh_cmd_grant,
+	bh_cmd_revoke;
 
 /* --- options.c ------------------------------------------------------------------------------ */
 

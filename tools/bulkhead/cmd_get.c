@@ -82,6 +82,31 @@ static const struct bh_column reasons[] = {
 	{"MEANING", "text", NULL, false, true},
 };
 
+static char *what(const json_t *row)
+{
+	const char *rule = bh_json_str(row, "rule");
+	char *text = NULL;
+
+	if (*rule)
+		return strdup(rule);
+	return asprintf(&text, "%s -> %s %s", bh_json_str(row, "from"), bh_json_str(row, "to"),
+			bh_json_str(row, "port")) < 0
+		       ? NULL
+		       : text;
+}
+
+static const struct bh_column quarantines[] = {
+	{"WHO", "who", NULL, false, false},	{"KIND", "kind", NULL, false, false},
+	{"UNTIL", "until", NULL, false, false}, {"SINCE", "since", NULL, false, false},
+	{"BY", "by", NULL, false, true},	{"REASON", "reason", NULL, false, true},
+};
+
+static const struct bh_column grants[] = {
+	{"ID", "id", NULL, true, false},      {"WHAT", NULL, what, false, false},
+	{"USER", "user", NULL, false, false}, {"UNTIL", "until", NULL, false, false},
+	{"BY", "by", NULL, false, true},      {"REASON", "reason", NULL, false, true},
+};
+
 static const struct object {
 	const char *name;
 	const struct bh_column *columns;
@@ -93,6 +118,8 @@ static const struct object {
 	{"workloads", workloads, ARRAY_SIZE(workloads)},
 	{"listeners", listeners, ARRAY_SIZE(listeners)},
 	{"reasons", reasons, ARRAY_SIZE(reasons)},
+	{"quarantines", quarantines, ARRAY_SIZE(quarantines)},
+	{"grants", grants, ARRAY_SIZE(grants)},
 };
 
 static const struct object *find(struct bh_cli *cli, const char *name)
@@ -108,9 +135,11 @@ static const struct object *find(struct bh_cli *cli, const char *name)
 	near = bh_nearest(name, names, ARRAY_SIZE(names));
 	if (near && asprintf(&hint, "did you mean '%s'?", near) < 0)
 		hint = NULL;
-	(void)bh_fail(cli, BH_EXIT_USAGE,
-		      hint ? hint : "segments, rules, identities, workloads, listeners or reasons",
-		      "nothing to get is called '%s'", name);
+	(void)bh_fail(
+		cli, BH_EXIT_USAGE,
+		hint ? hint
+		     : "segments, rules, identities, workloads, listeners, reasons, quarantines or grants",
+		"nothing to get is called '%s'", name);
 	return NULL;
 }
 
@@ -145,13 +174,15 @@ static const struct bh_opt opts[] = {
 const struct bh_command bh_cmd_get = {
 	.name = "get",
 	.args = "OBJECT",
-	.summary = "list segments, rules, identities, workloads, listeners or reasons",
+	.summary = "list segments, rules, workloads, grants and more",
 	.text = "segments    what the map names, with mode, defaults (ingress/egress) and members\n"
 		"rules       with their line in the map, table entries and what they let through\n"
 		"identities  the numbers of segments, as bpftool shows them\n"
 		"workloads   which cgroup is in which segment, and how that came\n"
 		"listeners   who listens where\n"
-		"reasons     why packets passed or were denied, counted",
+		"reasons     why packets passed or were denied, counted\n"
+		"quarantines who is cut off, until when and why\n"
+		"grants      what was opened for a while",
 	.opts = opts,
 	.n_opts = ARRAY_SIZE(opts),
 	.min_args = 1,

@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* holds.c - see holds.h. */
+#include <errno.h>
+#include <string.h>
+#include "control/audit.h"
+#include "control/seal.h"
+#include "holds.h"
+#include "policy/cidr.h"
+
+static const struct bh_seal holds_seal = {"holds", 1, 4u << 20};
+
+/* --- the lists --------------------------------------------------------------------------------- */
+
+static void note_clear(struct bh_hold_note *n)
+{
+	free(n->reason);
+	free(n->by);
+}
+
+void bh_hold_clear(struct bh_hold *h)
+{
+	free(h->who);
+	note_clear(&h->note);
+	*h = (struct bh_hold){0};
+}
+
+void bh_granted_clear(struct bh_granted *g)
+{
+	free(g->rule);
+	free(g->from);
+	free(g->to);
+	free(g->port);
+	free(g->user);
+	note_clear(&g->note);
+	*g = (struct bh_granted){0};
+}
+
+struct bh_holds *bh_holds_new(void)
+{
+	return calloc(1, sizeof(struct bh_holds));
+}
+
+void bh_holds_free(struct bh_holds *h)
+{
+	if (!h)
+		return;
+	sd_event_source_disable_unref(h->end);
+	for (size_t i = 0; i < h->n_hold; i++)
+		bh_hold_clear(&h->hold[i]);
+	for (size_t i = 0; i < h->n_granted; i++)
+		bh_granted_clear(&h->granted[i]);
+	free(h->hold);
+	free(h->granted);
+	free(h);
+}
+
+int bh_holds_remove(struct bh_holds *h, const char *who)
+{
+	for (size_t i = 0; i < h->n_hold; i++) {
+		if (strcmp(h->hold[i].who, who) != 0)
+			continue;
+		bh_hold_clear(&h->hold[i]);
+		memmove(&h->hold[i], &h->hold[i + 1], (--h->n_hold - i) * sizeof(*h->hold));
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int bh_holds_add(struct bh_holds *h, struct bh_hold *hold)
+{
+	struct bh_hold *more = NULL;
+	int r = 0;
+
+	(void)bh_holds_remove(h, hold->who);
+	if (h->n_hold == BH_QUARANTINE_MAX)
+		r = -E2BIG;
+	else
+		more = realloc(h->hold, (h->n_hold + 1) * sizeof(*more));
+	if (!more) {
+		bh_hold_clear(hold);
+		return r ? r : -ENOMEM;
+	}
+	h->hold = more;
+	h->hold[h->n_hold++] = *hold;
+	*hold = (struct bh_hold){0};
+	return 0;
+}
+
+int bh_granted_remove(struct bh_holds *h, unsigned int id)
+{
+	for (size_t i = 0; i < h->n_granted; i++) {
+		if (h->granted[i].id != id)
+			continue;
+		bh_granted_clear(&h->granted[i]);
+		memmove(&h->granted[i], &h->granted[i + 1],
+			(--h->n_granted - i) * sizeof(*h->granted));
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int bh_granted_add(struct bh_holds *h, struct bh_granted *granted)
+{
+	struct bh_granted *more = NULL;
+	int r = 0;
+
+	/* a rule is granted once: again is longer, or shorter */
+	for (size_t i = 0; granted->rule && i < h->n_granted; i++)
+		if (h->granted[i].rule && !strcmp(h->granted[i].rule, granted->rule))
+			(void)bh_granted_remove(h, h->granted[i].id);
+	if (h->n_granted == BH_GRANTS_MAX)
+		r = -E2BIG;
+	else
+		more = realloc(h->granted, (h->n_granted + 1) * sizeof(*more));
+	if (!more) {
+		bh_granted_clear(granted);
+		return r ? r : -ENOMEM;
+	}
+	h->granted = more;
+	h->granted[h->n_granted++] = *granted;
+	*granted = (struct bh_granted){0};
+	return 0;
+}
+
+/* --- to the kernel: quarantine ------------------------------------------------------------------- */
+
+struct members {
+	struct bh_held *v;
+	size_t n, room;
+};
+
+static struct bh_held *member(struct members *m, enum bh_held_by by, __u32 held)
+{
+	if (m->n == m->room) {
+		size_t room = m->room ? 2 * m->room : 64;
+		struct bh_held *more = realloc(m->v, room * sizeof(*more));
+
+		if (!more)
+			return NULL;
+		m->v = more;
+		m->room = room;
+	}
+	m->v[m->n] = (struct bh_held){.by = by, .held = held};
+	return &m->v[m->n++];
+}
+
+static int add_prefix(struct members *m, const struct bh_cidr *cidr, __u32 held)
+{
+	struct bh_held *h = member(m, BH_HELD_ADDR, held);
+
+	if (!h)
+		return -ENOMEM;
+	h->prefix.prefixlen = (__u32)cidr->plen;
+	memcpy(h->prefix.addr, cidr->addr.b, sizeof(h->prefix.addr));
+	return 0;
+}
+
+/* @owner: the quarantine that it is a hole in */
+static int add_hole(struct members *m, const struct bh_cidr *cidr, __u32 owner)
+{
+	int r = add_prefix(m, cidr, 0);
+
+	if (r == 0)
+		m->v[m->n - 1].seg = owner;
+	return r;
+}
+
+static const struct bh_segment *segment_of(const struct bh_live *l, const char *name,
+					   __u32 *ret_identity)
+{
+	for (size_t i = 0; l->map && l->compiled && i < l->map->n_segment; i++) {
+		if (strcmp(l->map->segment[i].name, name) != 0)
+			continue;
+		*ret_identity = l->compiled->identity[i];
+		return &l->map->segment[i];
+	}
+	return NULL;
+}
+
+/* Its members by identity, and every address in its prefixes, whoever else claims it. */
+static int add_segment(struct members *m, const struct bh_live *l, const char *name, __u32 held)
+{
+	__u32 identity = 0;
+	const struct bh_segment *s = segment_of(l, name, &identity);
+	struct bh_held *h;
+	int r = 0;
+
+	/* not in this map: it holds again when it is */
+	if (!s)
+		return 0;
+	h = member(m, BH_HELD_SEG, held);
+	if (!h)
+		return -ENOMEM;
+	h->seg = identity;
+	for (size_t i = 0; i < s->n_match && r == 0; i++)
+		for (size_t j = 0; j < s->match[i].n_cidr && r == 0; j++)
+			r = add_prefix(m, &s->match[i].cidr[j], held);
+	for (size_t i = 0; i < s->n_match && r == 0; i++)
+		for (size_t j = 0; j < s->match[i].n_except && r == 0; j++)
+			r = add_hole(m, &s->match[i].except[j], held);
+	return r;
+}
+
+static int add_hold(struct members *m, const struct bh_live *l, const struct bh_hold *hold,
+		    __u32 held)
+{
+	struct bh_held *h;
+
+	if (hold->kind == BH_HOLD_SEGMENT)
+		return add_segment(m, l, hold->who, held);
+	if (hold->kind == BH_HOLD_ADDRESS)
+		return add_prefix(m, &hold->cidr, held);
+	h = member(m, BH_HELD_UNIT, held);
+	if (!h)
+		return -ENOMEM;
+	snprintf(h->unit, sizeof(h->unit), "%s", hold->who);
+	return 0;
+}
+
+static bool covers(const struct bh_held *wide, const struct bh_held *narrow)
+{
+	__u32 bits = wide->prefix.prefixlen, bytes = bits / 8;
+
+	return bits <= narrow->prefix.prefixlen &&
+	       !memcmp(wide->prefix.addr, narrow->prefix.addr, bytes) &&
+	       (bits % 8 == 0 ||
+		((wide->prefix.addr[bytes] ^ narrow->prefix.addr[bytes]) >> (8 - bits % 8)) == 0);
+}
+
+/*
+ * The kernel asks the longest prefix alone. So each carries the hardest of those around it, but
+ * for a hole in a segment's own prefixes: there only what others say counts.
+ */
+static void settle_prefixes(struct members *m, const struct bh_quarantine *slot)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		struct bh_held *h = &m->v[i];
+		bool hard = h->held && slot[h->held - 1].flags & BH_QUARANTINE_HARD;
+
+		for (size_t j = 0; j < m->n && !hard; j++) {
+			const struct bh_held *w = &m->v[j];
+			bool harder;
+
+			if (h->by != BH_HELD_ADDR || w->by != BH_HELD_ADDR || !w->held || w == h ||
+			    w->held == h->seg || !covers(w, h))
+				continue;
+			harder = slot[w->held - 1].flags & BH_QUARANTINE_HARD;
+			if (harder || !h->held)
+				h->held = w->held;
+		}
+	}
+}
+
+static int push_quarantine(struct bh_agent *a, const struct bh_live *l, struct bh_diags *d)
+{
+	struct bh_quarantine slot[BH_QUARANTINE_MAX] = {0};
+	struct members m = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < a->holds->n_hold && r == 0; i++) {
+		const struct bh_hold *h = &a->holds->hold[i];
+
+		slot[i].until_ns = h->note.until_ns;
+		slot[i].flags = BH_QUARANTINE_ON | (h->hard ? BH_QUARANTINE_HARD : 0);
+		r = add_hold(&m, l, h, (__u32)i + 1);
+	}
+	if (r == 0) {
+		settle_prefixes(&m, slot);
+		r = bh_kern_quarantine(a->kern, slot, m.v, m.n, d);
+	}
+	free(m.v);
+	return r;
+}
+
+/* --- to the kernel: grants ---------------------------------------------------------------------- */
+
+static int end_of(const struct bh_live *l, const char *name, __u32 *ret)
+{
+	if (!strcmp(name, "any")) {
+		*ret = BH_ID_ANY;
+		return 0;
+	}
+	return segment_of(l, name, ret) ? 0 : -ENOENT;
+}
+
+static void add_granted(const struct bh_live *l, const struct bh_granted *g,
+			struct bh_grant grant[BH_GRANTS_MAX], size_t *n)
+{
+	struct bh_port_span span[2];
+	struct bh_port port;
+	struct bh_fault f;
+	__u32 from, to;
+	size_t n_span;
+
+	/* a segment that is not in this map: it opens nothing */
+	if (end_of(l, g->from, &from) < 0 || end_of(l, g->to, &to) < 0 ||
+	    bh_port_parse(g->port, &port, &f) < 0)
+		return;
+	n_span = bh_port_spans(&port, span);
+	for (size_t i = 0; i < n_span && *n < BH_GRANTS_MAX; i++)
+		grant[(*n)++] = (struct bh_grant){
+			.until_ns = g->note.until_ns,
+			.from = from,
+			.to = to,
+			.uid = g->uid,
+			.port = (__u16)span[i].low,
+			.port_to = (__u16)span[i].high,
+			.proto = (__u8)span[i].proto,
+		};
+}
+
+/* Return: the rule's number, 0 if it is not in @l. */
+static __u32 rule_of(const struct bh_live *l, const char *id)
+{
+	for (size_t i = 0; l->compiled && i < l->compiled->n_info; i++)
+		if (!strcmp(l->compiled->info[i].id, id))
+			return l->compiled->info[i].number;
+	return 0;
+}
+
+static int push_grants(struct bh_agent *a, const struct bh_live *l, struct bh_diags *d)
+{
+	struct bh_grant grant[BH_GRANTS_MAX] = {0};
+	struct bh_jit jit[BH_GRANTS_MAX];
+	size_t n = 0, n_jit = 0;
+
+	for (size_t i = 0; i < a->holds->n_granted; i++) {
+		const struct bh_granted *g = &a->holds->granted[i];
+		__u32 rule = g->rule ? rule_of(l, g->rule) : 0;
+
+		if (!g->rule)
+			add_granted(l, g, grant, &n);
+		else if (rule)
+			jit[n_jit++] = (struct bh_jit){rule, g->note.until_ns};
+	}
+	return bh_kern_grants(a->kern, grant, jit, n_jit, d);
+}
+
+int bh_holds_push(struct bh_agent *a, const struct bh_live *l, struct bh_diags *d)
+{
+	int r;
+
+	if (!a->holds)
+		return 0;
+	r = push_quarantine(a, l, d);
+	return r ? r : push_grants(a, l, d);
+}
+
+/* --- the disk ------------------------------------------------------------------------------------ */
+
+static int path_of(const struct bh_agent *a, char **ret)
+{
+	if (asprintf(ret, "%s/holds", a->opts.state_dir) < 0) {
+		*ret = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int save(const struct bh_agent *a, struct bh_diags *d)
+{
+	json_auto_t *body = bh_holds_json(a->holds);
+	_cleanup_free_ char *path = NULL;
+	int r = body ? path_of(a, &path) : -ENOMEM;
+
+	return r ? r : bh_seal_write(path, &holds_seal, body, NULL, d);
+}
+
+/* Of another boot: a quarantine goes on by the wall clock, a grant is void. */
+static void after_boot(struct bh_agent *a, struct bh_holds *h)
+{
+	int64_t now_ms = a->clock->wall_ms();
+	__u64 now_ns = a->clock->boot_ns();
+
+	for (size_t i = 0; i < h->n_hold; i++) {
+		struct bh_hold_note *n = &h->hold[i].note;
+
+		if (n->until_ms)
+			n->until_ns =
+				now_ns + (__u64)MAX(n->until_ms - now_ms, (int64_t)1) * 1000000ull;
+	}
+	while (h->n_granted)
+		(void)bh_granted_remove(h, h->granted[0].id);
+}
+
+int bh_holds_load(struct bh_agent *a, struct bh_diags *d)
+{
+	struct bh_holds *h = bh_holds_new();
+	_cleanup_free_ char *path = NULL;
+	json_auto_t *body = NULL;
+	char boot[BH_BOOT_ID];
+	const char *saved;
+	int r = h ? path_of(a, &path) : -ENOMEM;
+
+	if (r == 0)
+		r = bh_seal_read(path, &holds_seal, d, &body);
+	if (r == 0)
+		r = bh_holds_of_json(body, h);
+	if (r == 0) {
+		saved = json_string_value(json_object_get(body, "boot_id"));
+		if (!saved || bh_boot_id(boot) < 0 || strcmp(saved, boot) != 0)
+			after_boot(a, h);
+	}
+	if (r < 0 && r != -ENOENT) {
+		(void)bh_diag_add(d, BH_ERROR, NULL, "say the quarantines again",
+				  "%s: quarantines and grants are lost: %s", path ? path : "holds",
+				  strerror(-r));
+		bh_holds_free(h);
+		h = bh_holds_new();
+	}
+	bh_holds_free(a->holds);
+	a->holds = h;
+	return r == -ENOENT ? 0 : r;
+}
+
+/* --- their end ----------------------------------------------------------------------------------- */
+
+static void told(struct bh_agent *a, const char *verb, const char *what)
+{
+	json_auto_t *record = json_pack("{s:s s:s s:s s:s s:b}", "by", "agent", "verb", verb,
+					"what", what, "reason", "its time is over", "ok", 1);
+
+	bh_notice("%s: %s: its time is over", verb, what);
+	if (a->audit && record)
+		(void)bh_audit_add(a->audit, record);
+}
+
+static bool is_over(const struct bh_agent *a, const struct bh_hold_note *n)
+{
+	return n->until_ns && a->clock->boot_ns() >= n->until_ns;
+}
+
+/* Return: whether anything ended. */
+static bool prune(struct bh_agent *a)
+{
+	struct bh_holds *h = a->holds;
+	bool any = false;
+
+	for (size_t i = h->n_hold; i-- > 0;)
+		if (is_over(a, &h->hold[i].note)) {
+			told(a, "release", h->hold[i].who);
+			(void)bh_holds_remove(h, h->hold[i].who);
+			any = true;
+		}
+	for (size_t i = h->n_granted; i-- > 0;)
+		if (is_over(a, &h->granted[i].note)) {
+			told(a, "revoke", h->granted[i].rule ? h->granted[i].rule : "ad hoc");
+			(void)bh_granted_remove(h, h->granted[i].id);
+			any = true;
+		}
+	return any;
+}
+
+static int on_end(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *arg)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	struct bh_agent *a = arg;
+	int cut;
+
+	if (prune(a) && bh_holds_changed(a, &cut, &d) < 0)
+		bh_log_diags(&d);
+	return bh_holds_watch(a);
+}
+
+static __u64 sooner(__u64 a, __u64 b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
+int bh_holds_watch(struct bh_agent *a)
+{
+	__u64 next = 0;
+
+	if (!a->holds || !a->event)
+		return 0;
+	a->holds->end = sd_event_source_disable_unref(a->holds->end);
+	for (size_t i = 0; i < a->holds->n_hold; i++)
+		next = sooner(next, a->holds->hold[i].note.until_ns);
+	for (size_t i = 0; i < a->holds->n_granted; i++)
+		next = sooner(next, a->holds->granted[i].note.until_ns);
+	if (!next)
+		return 0;
+	return sd_event_add_time(a->event, &a->holds->end, CLOCK_BOOTTIME, next / 1000 + 1, 1000,
+				 on_end, a);
+}
+
+int bh_holds_changed(struct bh_agent *a, int *ret_cut, struct bh_diags *d)
+{
+	int r = bh_holds_push(a, &a->live, d), s;
+
+	/* in force first: the worst that a full disk can do is to forget it at a reboot */
+	s = save(a, d);
+	*ret_cut = bh_kern_generation(a->kern) ? bh_kern_cut(a->kern, bh_net_destroy) : 0;
+	(void)bh_holds_watch(a);
+	return r ? r : s;
+}
