@@ -107,6 +107,7 @@ struct bh_agent {
 	struct bh_live live;
 	struct bh_live back; /* while @live waits to be confirmed: what it falls back to */
 	bool back_detached, back_no_policy;
+	bool boot_observe;	    /* `bulkhead=observe` on the kernel's command line */
 	sd_event_source *deadline;  /* of that */
 	sd_event_source *emergency; /* its end */
 	bool no_policy; /* failsafes only: this host enforced once and its map can't be read */

@@ -47,13 +47,13 @@ static int compile(const struct bh_agent *a, struct bh_live *l, struct bh_diags 
 	r = bh_compile(l->map, l->numbers, &a->users, &bh_limits_default, bh_agent_now(a), d,
 		       &l->compiled);
 	if (r == 0)
-		bh_live_cap(l, a->live.capped);
+		bh_live_cap(l, a->live.capped || a->boot_observe);
 	return r;
 }
 
 bool bh_agent_is_capped(const struct bh_agent *a)
 {
-	return a->live.capped || bh_kern_ctl(a->kern) & BH_CTL_OBSERVE;
+	return a->live.capped || a->boot_observe || bh_kern_ctl(a->kern) & BH_CTL_OBSERVE;
 }
 
 void bh_live_cap(struct bh_live *l, bool capped)
@@ -126,7 +126,7 @@ int bh_agent_save(struct bh_agent *a, const struct bh_live *l, __u64 gen, struct
 		.by = l->origin.by,
 		.at_ms = l->origin.at_ms,
 		.numbers = l->numbers,
-		.cap_observe = l->capped,
+		.cap_observe = l->capped && !a->boot_observe,
 		.detached = a->detached,
 	};
 

@@ -9,7 +9,9 @@
 
 static const char help[] =
 	"bulkheadd [OPTIONS]           enforce the segment map of this host\n"
-	"bulkheadd rescue [--detach]   without an agent: show what is pinned, or end it\n"
+	"bulkheadd rescue [ACTION]     without an agent: show what is pinned (show); go back to\n"
+	"                              the generation before (rollback); deny nothing for 15\n"
+	"                              minutes but by name (emergency-open); end it (detach)\n"
 	"\n"
 	"  --state-dir DIR      last good map, audit log (/var/lib/bulkhead)\n"
 	"  --runtime-dir DIR    control.sock (/run/bulkhead)\n"
@@ -59,6 +61,7 @@ static const struct option options[] = {
 struct command {
 	struct bh_agent_opts opts;
 	bool rescue, detach;
+	enum bh_rescue what;
 	bool done; /* --help, --version */
 };
 
@@ -130,6 +133,24 @@ static int take_option(struct command *c, int id, char **argv, struct bh_diags *
 	}
 }
 
+static int take_action(struct command *c, const char *word, struct bh_diags *d)
+{
+	_cleanup_free_ char *hint = NULL;
+	const char *near;
+	int what = bh_rescue_of(word);
+
+	if (what >= 0) {
+		c->what = (enum bh_rescue)what;
+		return 0;
+	}
+	near = bh_nearest(word, bh_rescue_words, bh_n_rescue_words);
+	if (near && asprintf(&hint, "did you mean '%s'?", near) < 0)
+		hint = NULL;
+	return bh_diag_add(d, BH_ERROR, NULL,
+			   hint ? hint : "one of show, detach, rollback, emergency-open",
+			   "rescue knows no '%s'", word);
+}
+
 static int parse(struct command *c, int argc, char **argv, struct bh_diags *d)
 {
 	int id, r = 0;
@@ -139,11 +160,18 @@ static int parse(struct command *c, int argc, char **argv, struct bh_diags *d)
 		r = take_option(c, id, argv, d);
 	if (r < 0 || c->done)
 		return r;
-	for (; optind < argc; optind++) {
-		if (c->rescue || strcmp(argv[optind], "rescue") != 0)
-			return usage(d, "unexpected argument", argv[optind]);
+	if (optind < argc && strcmp(argv[optind], "rescue") != 0)
+		return usage(d, "unexpected argument", argv[optind]);
+	if (optind < argc) {
 		c->rescue = true;
+		optind++;
 	}
+	if (optind < argc)
+		r = take_action(c, argv[optind++], d);
+	if (r == 0 && optind < argc)
+		return usage(d, "unexpected argument", argv[optind]);
+	if (r < 0)
+		return r;
 	if (c->detach && !c->rescue)
 		return bh_diag_add(d, BH_ERROR, NULL, "bulkheadd rescue --detach",
 				   "--detach is for rescue");
@@ -152,7 +180,8 @@ static int parse(struct command *c, int argc, char **argv, struct bh_diags *d)
 
 static int run(const struct command *c)
 {
-	return c->rescue ? bh_rescue(&c->opts, c->detach) : bh_agent_run(&c->opts);
+	return c->rescue ? bh_rescue(&c->opts, c->detach ? BH_RESCUE_DETACH : c->what)
+			 : bh_agent_run(&c->opts);
 }
 
 int main(int argc, char **argv)

@@ -29,7 +29,8 @@ static int refuse_beside_agent(const struct bh_agent_opts *opts)
 		return 0;
 	fprintf(stderr,
 		"error: an agent (pid %d) is running\n"
-		"  = help: bulkhead detach --yes; if it does not answer, end it first: kill -KILL %d\n",
+		"  = help: ask it: bulkhead detach, bulkhead rollback; if it does not answer, end it "
+		"first: kill -KILL %d\n",
 		(int)pid, (int)pid);
 	return -EBUSY;
 }
@@ -52,13 +53,86 @@ static int end(struct bh_kern *k, const struct bh_agent_opts *opts)
 	return BH_EXIT_OK;
 }
 
-int bh_rescue(const struct bh_agent_opts *opts, bool detach)
+/* What is on the disk becomes what is enforced again, if it is still there. */
+static int rollback(struct bh_kern *k, const struct bh_agent_opts *opts)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	__u64 gen = 0, was = 0;
+	int r = bh_kern_go_back(k, &gen, &was);
+
+	if (r == -ENOENT) {
+		fprintf(stderr, "error: no older generation is kept in the kernel\n"
+				"  = help: bulkheadd rescue emergency-open, then apply a map\n");
+		return BH_EXIT_NO;
+	}
+	if (r < 0) {
+		fprintf(stderr, "error: can't go back: %s\n", strerror(-r));
+		return BH_EXIT_FAILED;
+	}
+	if (gen && bh_state_went_back(opts->state_dir, was, gen, &d) < 0) {
+		bh_diags_print(&d, stderr, false);
+		fprintf(stderr, "warning: an agent that starts can't name what is enforced: apply "
+				"the map that should hold\n");
+	}
+	if (gen)
+		printf("generation %llu is enforced again, as generation %llu\n",
+		       (unsigned long long)was, (unsigned long long)gen);
+	else
+		printf("nothing is enforced, as before the first map\n");
+	return BH_EXIT_OK;
+}
+
+static int emergency(struct bh_kern *k)
+{
+	__u64 until = bh_clock_real.boot_ns() + BH_EMERGENCY_DEFAULT_S * 1000000000ull;
+
+	for (struct bh_kern *set = k; set; set = bh_kern_next(set))
+		bh_kern_set_open(set, until);
+	printf("EMERGENCY: for %d minutes nothing is denied but by a deny rule, a quarantine or a "
+	       "malformed packet\n",
+	       BH_EMERGENCY_DEFAULT_S / 60);
+	return BH_EXIT_OK;
+}
+
+const char *const bh_rescue_words[] = {
+	[BH_RESCUE_SHOW] = "show",
+	[BH_RESCUE_DETACH] = "detach",
+	[BH_RESCUE_ROLLBACK] = "rollback",
+	[BH_RESCUE_EMERGENCY] = "emergency-open",
+};
+const size_t bh_n_rescue_words = ARRAY_SIZE(bh_rescue_words);
+
+int bh_rescue_of(const char *word)
+{
+	for (size_t i = 0; i < bh_n_rescue_words; i++)
+		if (!strcmp(word, bh_rescue_words[i]))
+			return (int)i;
+	return -EINVAL;
+}
+
+static int act(struct bh_kern *k, const struct bh_agent_opts *opts, enum bh_rescue what)
+{
+	switch (what) {
+	case BH_RESCUE_DETACH:
+		return end(k, opts);
+	case BH_RESCUE_ROLLBACK:
+		return rollback(k, opts);
+	case BH_RESCUE_EMERGENCY:
+		return emergency(k);
+	default:
+		return BH_EXIT_OK;
+	}
+}
+
+int bh_rescue(const struct bh_agent_opts *opts, enum bh_rescue what)
 {
 	_cleanup_(bh_kern_closep) struct bh_kern *k = NULL;
 	_cleanup_diags_ struct bh_diags d = {0};
 	int r;
 
-	if (detach && refuse_beside_agent(opts) < 0)
+	/* an emergency is one store: an agent that hangs does not mind */
+	if ((what == BH_RESCUE_DETACH || what == BH_RESCUE_ROLLBACK) &&
+	    refuse_beside_agent(opts) < 0)
 		return BH_EXIT_NO;
 	r = bh_kern_open_pins(opts->pin_dir, &d, &k);
 	if (r == -ENOENT && !d.n) {
@@ -74,5 +148,5 @@ int bh_rescue(const struct bh_agent_opts *opts, bool detach)
 	/* two: an upgrade was cut short */
 	for (const struct bh_kern *set = k; set; set = bh_kern_next(set))
 		show(set, opts->pin_dir);
-	return detach ? end(k, opts) : BH_EXIT_OK;
+	return act(k, opts, what);
 }

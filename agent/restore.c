@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include "agent.h"
+#include "base/io.h"
 #include "control/state.h"
 #include "failsafe.h"
 
@@ -215,6 +216,24 @@ static void demote(const struct bh_diags *from, struct bh_diags *to)
 	}
 }
 
+/*
+ * A word on the kernel's command line, for who is locked out and has nothing but a boot loader:
+ * this boot observes, whatever the disk says, which stays as it is.
+ */
+static bool booted_to_observe(void)
+{
+	static const char flag[] = "bulkhead=observe";
+	_cleanup_free_ char *line = NULL;
+	char *save, *word;
+
+	if (bh_file_read("/proc/cmdline", 1 << 16, &line, NULL) < 0)
+		return false;
+	for (word = strtok_r(line, " \n", &save); word; word = strtok_r(NULL, " \n", &save))
+		if (!strcmp(word, flag))
+			return true;
+	return false;
+}
+
 int bh_agent_restore(struct bh_agent *a, struct bh_diags *d)
 {
 	_cleanup_(bh_marker_clear) struct bh_marker m = {0};
@@ -225,6 +244,7 @@ int bh_agent_restore(struct bh_agent *a, struct bh_diags *d)
 	__u64 own = live_generation(a, &s), live = MAX(own, held_generation(a));
 	bool emergency = live && live == m.emergency;
 
+	a->boot_observe = booted_to_observe();
 	if (r == 0)
 		r = bh_state_check(a->opts.state_dir, &s,
 				   emergency ? m.generation : MAX(live, m.generation), &said);

@@ -65,7 +65,7 @@ static int save(struct bh_agent *a, const struct bh_live *l, const struct bh_tri
 		.by = l->origin.by,
 		.at_ms = l->origin.at_ms,
 		.numbers = l->numbers,
-		.cap_observe = l->capped,
+		.cap_observe = l->capped && !a->boot_observe,
 	};
 
 	bh_compiled_digest(l->compiled, s.basis);
@@ -222,7 +222,7 @@ static int know(struct bh_agent *a, struct bh_state *s, struct bh_diags *d, stru
 	a->live.numbers = mine;
 	if (r < 0)
 		return r;
-	bh_live_cap(&l, s->cap_observe);
+	bh_live_cap(&l, s->cap_observe || a->boot_observe);
 	bh_compiled_digest(l.compiled, basis);
 	if (strcmp(basis, s->basis) != 0)
 		return -ESTALE;

@@ -173,6 +173,9 @@ static void exam_map(struct exam *e)
 	const struct bh_agent *a = e->a;
 	__u64 gen = bh_kern_generation(a->kern);
 
+	if (a->boot_observe)
+		weak(e, "this host was booted with bulkhead=observe: nothing is denied until "
+			"`bulkhead mode enforce`");
 	if (a->state_trouble[0])
 		weak(e, "%s", a->state_trouble);
 	if (a->births_trouble[0])

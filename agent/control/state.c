@@ -217,6 +217,44 @@ static int state_of(const json_t *body, struct bh_state *s)
 	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
 }
 
+static int load(const char *path, struct bh_diags *d, struct bh_state *ret)
+{
+	_cleanup_(bh_state_clear) struct bh_state s = {0};
+	json_auto_t *body = NULL;
+	int r = bh_seal_read(path, &state_seal, d, &body);
+
+	if (r < 0)
+		return r;
+	r = state_of(body, &s);
+	if (r < 0)
+		return bad_content(d, path, r);
+	*ret = s;
+	s = (struct bh_state){0};
+	return 0;
+}
+
+int bh_state_went_back(const char *dir, __u64 was, __u64 gen, struct bh_diags *d)
+{
+	static const char *const kept[] = {"state", "state.old"};
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		_cleanup_(bh_state_clear) struct bh_state s = {0};
+		_cleanup_free_ char *path = NULL;
+
+		r = path_of(dir, kept[i], &path);
+		if (r == 0)
+			r = load(path, d, &s);
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0 || s.generation != was)
+			continue;
+		s.generation = gen;
+		return bh_state_save(dir, &s, d);
+	}
+	return r < 0 ? r : -ENOENT;
+}
+
 int bh_state_check(const char *dir, const struct bh_state *s, __u64 floor, struct bh_diags *d)
 {
 	if (s->generation >= floor)
@@ -232,17 +270,12 @@ int bh_state_load(const char *dir, __u64 floor, struct bh_diags *d, struct bh_st
 {
 	_cleanup_(bh_state_clear) struct bh_state s = {0};
 	_cleanup_free_ char *path = NULL;
-	json_auto_t *body = NULL;
 	int r = path_of(dir, "state", &path);
 
 	if (r == 0)
-		r = bh_seal_read(path, &state_seal, d, &body);
-	if (r < 0)
-		return r;
-	r = state_of(body, &s);
-	if (r < 0)
-		return bad_content(d, path, r);
-	r = bh_state_check(dir, &s, floor, d);
+		r = load(path, d, &s);
+	if (r == 0)
+		r = bh_state_check(dir, &s, floor, d);
 	if (r < 0)
 		return r;
 	*ret = s;

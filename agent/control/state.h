@@ -59,6 +59,12 @@ int bh_state_check(const char *dir, const struct bh_state *s, __u64 floor, struc
  */
 int bh_state_set_detached(const char *dir);
 
+/*
+ * The kernel went back to generation @was and calls it @gen now: the map that was kept of it is
+ * the last good one again. Return: 0, -ENOENT, -errno (see @d).
+ */
+int bh_state_went_back(const char *dir, __u64 was, __u64 gen, struct bh_diags *d);
+
 /* A map that is tried out, and the generation it falls back to. Return: 0 or -errno (see @d). */
 int bh_unconfirmed_save(const char *dir, const struct bh_state *s, __u64 back, struct bh_diags *d);
 /* Return: 0, -ENOENT (there is none; nothing in @d), -errno (see @d). */

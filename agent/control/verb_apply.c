@@ -88,7 +88,7 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 	if (r == 0)
 		r = set_origin(a, call, file, &l.origin);
 	if (r == 0) {
-		bh_live_cap(&l, false);
+		bh_live_cap(&l, a->boot_observe);
 		r = enforce(a, &l, dry_run, (__u64)confirm_s * 1000000000ull, reply);
 	}
 	if (r == 0 && !dry_run)

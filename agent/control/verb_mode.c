@@ -41,6 +41,8 @@ static int change(struct bh_agent *a, bool observe, __u64 confirm_ns, struct bh_
 		by_flag(a, observe, reply);
 		return 0;
 	}
+	/* who says it has seen what the host was booted with */
+	a->boot_observe = false;
 	return bh_agent_renew(a, observe, &c, &reply->diags);
 }
 

@@ -96,10 +96,19 @@ int bh_kern_relieve(struct bh_kern *k, struct bh_diags *d);
 /*
  * What is pinned in @pin_dir, without loading anything: for `rescue`, when no agent starts. Our
  * ABI's first, if there is any. Good for bh_kern_next(), bh_kern_abi(), bh_kern_pinned(),
- * bh_kern_generation(), bh_kern_detach() and bh_kern_close() alone.
+ * bh_kern_generation(), bh_kern_go_back(), bh_kern_set_open(), bh_kern_detach() and
+ * bh_kern_close() alone.
  * Return: 0, -ENOENT (nothing is pinned), -EPERM, ... (see @d).
  */
 int bh_kern_open_pins(const char *pin_dir, struct bh_diags *d, struct bh_kern **ret);
+/**
+ * bh_kern_go_back - to the generation before, on the pins alone
+ *
+ * A trial ends; else the tables that lie on the other side are taken, if they are whole.
+ * Return: 0 and what it is called now (0: nothing, as before the first map) and what it was
+ * called then, -ENOENT (no older generation is kept), -errno.
+ */
+int bh_kern_go_back(struct bh_kern *k, __u64 *ret_gen, __u64 *ret_was);
 /* Names of the pinned links and filters, up to @max. Returns how many there are. */
 size_t bh_kern_pinned(const struct bh_kern *k, char (*ret)[64], size_t max);
 

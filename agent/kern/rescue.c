@@ -59,3 +59,49 @@ size_t bh_kern_pinned(const struct bh_kern *k, char (*ret)[64], size_t max)
 	}
 	return n;
 }
+
+/* Which generation's tables lie on the other side than @gen's; 0: none are whole there. */
+static int other_side(const struct bh_kern *k, __u64 gen, __u64 *ret)
+{
+	_cleanup_free_ struct bh_side *side = calloc(1, sizeof(*side));
+	_cleanup_close_ int fd = bh_pin_get(k, "maps", bh_map_names[BH_MAP_SIDES]);
+	__u32 index = !BH_SIDE(gen);
+	int r;
+
+	if (!side)
+		return -ENOMEM;
+	if (fd < 0)
+		return fd;
+	r = bpf_map_lookup_elem(fd, &index, side);
+	*ret = side->gen < gen ? side->gen : 0;
+	return r;
+}
+
+int bh_kern_go_back(struct bh_kern *k, __u64 *ret_gen, __u64 *ret_was)
+{
+	struct bh_trial t;
+	__u64 gen;
+	int r;
+
+	if (!k->ctl || !k->ctl->gen)
+		return -ENOENT;
+	if (bh_kern_trial(k, &t)) {
+		*ret_was = t.back;
+		*ret_gen = t.back ? t.generation + 1 : 0;
+		__atomic_store_n(&k->ctl->trial_ns, 1, __ATOMIC_RELEASE);
+		return 0;
+	}
+	gen = k->ctl->gen;
+	r = other_side(k, gen, ret_was);
+	if (r == 0 && !*ret_was)
+		r = -ENOENT;
+	if (r < 0)
+		return r;
+	/* a trial whose time is over: the agent that starts next settles it */
+	k->ctl->back = *ret_was;
+	k->ctl->floor = gen + 1;
+	k->ctl->trial_ns = 1;
+	__atomic_store_n(&k->ctl->trial, gen, __ATOMIC_RELEASE);
+	*ret_gen = gen + 1;
+	return 0;
+}

@@ -132,6 +132,17 @@ static int place_tables(struct bh_kern *k, const int fd[BH_MAP_TABLES], __u32 si
 	return r;
 }
 
+/* From here on the idle side is no whole generation that `rescue` could go back to. */
+static int break_side(struct bh_kern *k, __u64 gen)
+{
+	_cleanup_free_ struct bh_side *none = calloc(1, sizeof(*none));
+	__u32 index = BH_SIDE(gen);
+
+	if (!none)
+		return -ENOMEM;
+	return bpf_map_update_elem(bh_kern_map_fd(k, BH_MAP_SIDES), &index, none, BPF_ANY);
+}
+
 static int place_side(struct bh_kern *k, const struct bh_compiled *c, __u64 gen)
 {
 	_cleanup_free_ struct bh_side *side = malloc(sizeof(*side));
@@ -218,7 +229,9 @@ int bh_kern_stage(struct bh_kern *k, const struct bh_compiled *c, struct bh_diag
 		if (r < 0)
 			return kern_error(d, r, NULL, "no grace period: %s", strerror(-r));
 	}
-	r = place_tables(k, fd, BH_SIDE(gen), d);
+	r = break_side(k, gen);
+	if (r == 0)
+		r = place_tables(k, fd, BH_SIDE(gen), d);
 	if (r < 0)
 		return r;
 	r = place_side(k, c, gen);

@@ -204,4 +204,56 @@ shuts "closed"
 bh shop emergency close > /dev/null 2>&1
 is "there is none to close" 3 $?
 
+# --- rescue, with no agent or one that hangs ---------------------------------------------------------
+rescue() {
+	on shop "$BUILD/bulkheadd" rescue "$@" --pin-dir "$dir/bpf/bulkhead" --state-dir "$dir/state"
+}
+
+rescue rolback > "$SCOPE_DIR/said" 2>&1
+is "an unknown action is a usage error" 2 $?
+check "with a hint" grep -q "did you mean 'rollback'" "$SCOPE_DIR/said"
+check "open" bh shop apply --yes "$SCOPE_DIR/open.yaml"
+check "then shut" bh shop apply --yes "$SCOPE_DIR/shut.yaml"
+shuts "applied"
+rescue rollback > /dev/null 2>&1
+is "no rollback beside an agent" 3 $?
+kill -STOP "$(agent_pid shop)"
+check "emergency beside one that hangs" rescue emergency-open
+opens "emergency"
+kill -CONT "$(agent_pid shop)"
+check "closed by the agent" bh shop emergency close
+shuts "closed"
+gen=$(status generation)
+check "killed" agent_kill shop KILL
+check "rescue rollback" rescue rollback
+opens "rolled back, no agent"
+start
+opens "rolled back"
+is "the agent knows it" open "$(status map.name)"
+is "and has nothing to complain of" enforcing "$(status state)"
+is "its generation" $((gen + 1)) "$(status generation)"
+check "unconfirmed" bh shop apply --yes --confirm 1h "$SCOPE_DIR/shut.yaml"
+check "killed" agent_kill shop KILL
+check "rescue rollback of a trial" rescue rollback
+opens "rolled back"
+start
+is "the agent knows it" open "$(status map.name)"
+is "and has nothing to complain of" enforcing "$(status state)"
+
+# --- booted to observe -------------------------------------------------------------------------------
+check "shut" bh shop apply --yes "$SCOPE_DIR/shut.yaml"
+check "killed" agent_kill shop KILL
+echo "quiet bulkhead=observe ro" > "$SCOPE_DIR/cmdline"
+on shop mount --bind "$SCOPE_DIR/cmdline" /proc/cmdline
+reboot
+opens "booted to observe"
+is "status" observing "$(status state)"
+check "and why" grep -q "booted with bulkhead=observe" <<< "$(bh shop status)"
+check "until it is told otherwise" bh shop mode enforce
+shuts "enforced"
+check "killed" agent_kill shop KILL
+on shop umount /proc/cmdline
+reboot
+shuts "the next boot"
+
 tap_end
