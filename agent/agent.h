@@ -18,6 +18,7 @@
 
 struct bh_audit;   /* control/audit.h */
 struct bh_flows;   /* control/flows.h */
+struct bh_history; /* control/history.h */
 struct bh_server;  /* control/server.h */
 struct bh_newborn; /* workload/newborn.h */
 
@@ -100,6 +101,7 @@ struct bh_agent {
 	struct bh_server *server;
 	struct bh_flows *flows;
 	struct bh_audit *audit;
+	struct bh_history *history; /* NULL until the start has read it */
 
 	struct bh_live live;
 	bool no_policy;	  /* failsafes only: this host enforced once and its map can't be read */

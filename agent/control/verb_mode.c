@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "parts.h"
+#include "past.h"
 
 /* So that it is still so after a reboot. */
 static void write_down(struct bh_agent *a, struct bh_reply *reply)
@@ -22,14 +23,18 @@ static void write_down(struct bh_agent *a, struct bh_reply *reply)
 }
 
 /* A verdict that a socket carries was given under the old mode: a new generation ends it. */
-static void judge_again(struct bh_agent *a, struct bh_reply *reply)
+static void judge_again(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
 {
 	_cleanup_(bh_commit_clear) struct bh_commit c = {0};
 	_cleanup_diags_ struct bh_diags d = {0};
+	_cleanup_free_ char *by = bh_caller_text(call->caller);
 	bool lost = a->state_trouble[0] || a->no_policy || !a->live.map;
 
-	if (!lost && bh_agent_renew(a, &c, &d) == 0)
+	if (!lost && bh_agent_renew(a, &c, &d) == 0) {
+		bh_past_note(a, &(struct bh_past_note){.how = BH_HOW_MODE, .by = by},
+			     &reply->diags);
 		return;
+	}
 	write_down(a, reply);
 	if (bh_kern_generation(a->kern))
 		(void)bh_diag_add(&reply->diags, BH_WARNING, NULL, "apply the map again",
@@ -55,7 +60,7 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 		return r;
 	a->cap_observe = observe;
 	if (changed)
-		judge_again(a, reply);
+		judge_again(a, call, reply);
 	bh_agent_tell_status(a);
 	bh_notice("mode %s", mode);
 	reply->data = json_pack("{s:s}", "mode_cap", bh_mode_cap(a));
