@@ -15,11 +15,11 @@ static void warn_damaged(const struct bh_record *r, size_t n, struct bh_reply *r
 	if (damaged)
 		(void)bh_diag_add(&reply->diags, BH_WARNING, NULL,
 				  "the agent's log says which, from its start on",
-				  "%zu records are damaged and not shown", damaged);
+				  "damaged records, which are not shown: %zu", damaged);
 	if (lost)
 		(void)bh_diag_add(&reply->diags, BH_WARNING, NULL,
 				  "they can't be gone back to; applying the text again mends it",
-				  "the text of %zu generations is missing or damaged", lost);
+				  "generations whose text is missing or damaged: %zu", lost);
 }
 
 static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
