@@ -202,16 +202,18 @@ static int load(struct bh_history *h, __u64 gen, struct bh_diags *d)
 }
 
 /* Its bytes are looked at when they are needed. */
-static void look_at_text(struct bh_history *h, struct bh_record *r, struct bh_diags *d)
+static void look_at_text(struct bh_history *h, size_t i, struct bh_diags *d)
 {
+	const struct bh_record *r = &h->rec[i];
 	_cleanup_free_ char *path = text_path(h, r->sha256);
 	struct stat st;
 
-	if (r->damaged || !path)
+	/* once for all that have it */
+	if (r->damaged || !path || names_text(h, i + 1, r->sha256))
 		return;
 	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (size_t)st.st_size == r->bytes)
 		return;
-	r->lost = true;
+	set_lost(h, r->sha256, true);
 	warn(d, NULL, "%s: the text of generation %llu is missing or damaged", path,
 	     (unsigned long long)r->generation);
 }
@@ -267,7 +269,7 @@ static int read_dir(struct bh_history *h, struct bh_diags *d)
 	if (r == 0) {
 		drop_oldest(h);
 		for (size_t i = 0; i < h->n; i++)
-			look_at_text(h, &h->rec[i], d);
+			look_at_text(h, i, d);
 		remove_orphans(h, dir);
 	}
 	(void)closedir(dir);
