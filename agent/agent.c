@@ -12,6 +12,8 @@
 #include "control/audit.h"
 #include "control/flows.h"
 #include "control/parts.h"
+#include "control/history.h"
+#include "control/past.h"
 #include "control/proto.h"
 #include "control/server.h"
 #include "holds.h"
@@ -118,7 +120,7 @@ static int make_parts(struct bh_agent *a, struct bh_diags *d)
 		(void)bh_diag_add(d, BH_WARNING, NULL, "make room in the state directory", "%s",
 				  a->audit_trouble);
 	}
-	return 0;
+	return bh_past_open(a, d);
 }
 
 static int open_kern(struct bh_agent *a, struct bh_diags *d)
@@ -135,6 +137,8 @@ static int open_kern(struct bh_agent *a, struct bh_diags *d)
 	};
 	int r = bh_agent_restore_floor(a, &opts.gen_floor);
 
+	/* a state that was removed does not begin the numbers anew */
+	opts.gen_floor = MAX(opts.gen_floor, bh_history_newest(a->history));
 	if (r == 0)
 		r = bh_kern_open(&opts, d, &a->kern);
 	/* only now is it sure to be there; until now nothing that was pinned has changed */
@@ -192,6 +196,7 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 	if (r == 0)
 		r = bh_holds_push(a, &a->live, d);
 	if (r == 0) {
+		bh_past_catch_up(a);
 		bh_agent_relieve(a);
 		r = bh_nics_open(a, d);
 	}
@@ -219,6 +224,7 @@ static void clear(struct bh_agent *a)
 	sd_event_unref(a->event);
 	bh_audit_close(a->audit);
 	bh_holds_free(a->holds);
+	bh_history_close(a->history);
 	bh_flows_free(a->flows);
 	bh_cgroups_free(a->cgroups);
 	bh_live_clear(&a->live);

@@ -18,6 +18,7 @@
 
 struct bh_audit;   /* control/audit.h */
 struct bh_flows;   /* control/flows.h */
+struct bh_history; /* control/history.h */
 struct bh_server;  /* control/server.h */
 struct bh_newborn; /* workload/newborn.h */
 struct bh_holds;   /* holds.h */
@@ -103,6 +104,7 @@ struct bh_agent {
 	struct bh_flows *flows;
 	struct bh_audit *audit;
 	struct bh_holds *holds;
+	struct bh_history *history; /* NULL until the start has read it */
 
 	struct bh_live live;
 	struct bh_live back; /* while @live waits to be confirmed: what it falls back to */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "agent.h"
 #include "asserts.h"
+#include "control/past.h"
 #include "control/seal.h"
 #include "control/state.h"
 #include "failsafe.h"
@@ -284,8 +285,10 @@ int bh_agent_recompile(struct bh_agent *a, struct bh_diags *d)
 	if (!strcmp(now, live))
 		return 0;
 	r = bh_agent_commit(a, &l, &c, d);
-	if (r == 0)
-		bh_notice("generation %llu: users or groups of the map changed",
-			  (unsigned long long)c.generation);
-	return r;
+	if (r < 0)
+		return r;
+	bh_notice("generation %llu: users or groups of the map changed",
+		  (unsigned long long)c.generation);
+	bh_past_note(a, &(struct bh_past_note){.how = BH_HOW_USERS}, NULL);
+	return 0;
 }

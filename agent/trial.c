@@ -12,6 +12,7 @@
 #include <string.h>
 #include "agent.h"
 #include "control/audit.h"
+#include "control/past.h"
 #include "control/state.h"
 #include "holds.h"
 
@@ -146,6 +147,7 @@ int bh_trial_confirm(struct bh_agent *a, int *ret_cut, struct bh_diags *d)
 	bh_agent_relieve(a);
 	bh_agent_tell_status(a);
 	bh_notice("generation %llu is confirmed", (unsigned long long)t.generation);
+	(void)bh_history_mark(a->history, t.generation, BH_CONFIRMED, d);
 	*ret_cut = bh_kern_cut(a->kern, bh_net_destroy);
 	return 0;
 }
@@ -179,6 +181,16 @@ static void write_back(struct bh_agent *a)
 	bh_unconfirmed_forget(a->opts.state_dir);
 }
 
+static void note(struct bh_agent *a, const struct bh_trial *t)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+
+	(void)bh_history_mark(a->history, t->generation, BH_REVERTED, &d);
+	if (a->live.map)
+		bh_past_note(a, &(struct bh_past_note){.how = BH_HOW_ROLLBACK, .of = t->back}, &d);
+	bh_log_diags(&d);
+}
+
 int bh_trial_revert(struct bh_agent *a, const char *why)
 {
 	_cleanup_diags_ struct bh_diags d = {0};
@@ -202,6 +214,7 @@ int bh_trial_revert(struct bh_agent *a, const char *why)
 		   (unsigned long long)t.generation, why,
 		   (unsigned long long)bh_kern_generation(a->kern));
 	audit(a, "revert", bh_kern_generation(a->kern), why);
+	note(a, &t);
 	bh_agent_tell_status(a);
 	(void)bh_kern_cut(a->kern, bh_net_destroy);
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * get.h - the lists behind `bulkhead get`: what the map says (get_map.c), and what is on this
- * host (get_host.c). Called by verb_get.c.
+ * get.h - what is behind `bulkhead get`: lists of what the map says (get_map.c) and of what is on
+ * this host (get_host.c), and the map's text (get_text.c). Called by verb_get.c.
  */
 #ifndef BH_GET_H
 #define BH_GET_H
@@ -24,5 +24,7 @@ int bh_get_listeners(struct bh_agent *a, bool all, json_t *list);
 
 int bh_get_quarantines(struct bh_agent *a, bool all, json_t *list);
 int bh_get_grants(struct bh_agent *a, bool all, json_t *list);
+/* The whole answer of `get map` about generation @gen; 0: what is live. Return: 0 or -errno. */
+int bh_get_text(struct bh_agent *a, __u64 gen, struct bh_reply *reply);
 
 #endif

@@ -11,7 +11,7 @@
  * is true for 0 only. diags: [{"severity":"error|warning","file","line","col","len","text",
  * "help","source_line"}], also with ok:true (warnings). What is not known is null or absent.
  * Numbers that may pass 2^53 are strings; times are RFC 3339. One connection may ask again.
- * The CLI gives up after 2 s of silence (60 s for apply, diff, check, mode and detach).
+ * The CLI gives up after 2 s of silence (60 s for apply, rollback, diff, check, mode and detach).
  *
  * Reading: uid 0 or group bulkhead-read. A change (C): uid 0 of the initial user namespace and
  * a caller in a login session (.scope under user.slice), in `host` or a segment with
@@ -31,8 +31,17 @@
  * apply (C) file, text, [dry_run], [confirm_s]     generation, changes[{what (added|removed|changed),object,detail}],
  *                                                  entries {policy,addrs,prefixes,names,globs,users,rules},
  *                                                  cut (sockets destroyed), took_ms; code 1 with diags if refused
+ * rollback (C) [generation], [dry_run], [confirm_s]   as apply, and back {a row of history}: where it went back to.
+ *                                                  Without generation: the map before the live one. An unconfirmed one ends. Code 3: it is
+ *                                                  what is live, nothing was done
+ * history   [limit]                                rows, newest first, the last limit of them: {generation,live,
+ *                                                  state (live|confirmed|unconfirmed|reverted), how (apply|rollback|
+ *                                                  users|mode|start), of (a rollback's generation), applied_at,
+ *                                                  applied_by, file,name,mode,mode_cap,segments,rules,entries,
+ *                                                  bytes,sha256}
  * diff      file, text                             changes[...]; code 3 if they differ
  * check     file, text                             entries; warnings as diags (this host's view)
+ * get       what: map, [generation]                map {a row of history, text}: as it was applied
  * get       what: segments|rules|identities|workloads|listeners|reasons|quarantines|grants
  *	data is {WHAT: [...]}, as `segments` below; flows likewise {"rows": [...]}
  *	segments:   [{name,identity,mode,default{ingress,egress},match,cgroups,labels,data,description}]
@@ -57,7 +66,6 @@
  *                                                  until hang-up. denied: type deny and would_deny only
  * mode (C)  mode: observe|enforce, [confirm_s]     mode_cap, unconfirmed
  * confirm (C) [generation]                         generation, cut
- * revert (C) -                                     generation: an unconfirmed one ends now
  * quarantine (C) who, reason, [for_s], [even_failsafe]   quarantined, cut
  * release (C) who ("all"), [reason]                released, cut
  * grant (C) rule | from, to, port, [user]; for_s, [reason]   id, rule, until

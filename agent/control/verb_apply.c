@@ -2,7 +2,9 @@
 /* verb_apply.c - a map becomes what is enforced, or is refused and nothing changed. */
 #include <string.h>
 #include "advice.h"
+#include "apply.h"
 #include "parts.h"
+#include "past.h"
 
 static int set_origin(struct bh_agent *a, const struct bh_call *call, const char *file,
 		      struct bh_origin *o)
@@ -40,11 +42,30 @@ static void warn_uncut(struct bh_reply *reply, int cut)
 				  strerror(-cut));
 }
 
+int bh_arg_confirm(const struct bh_call *call, struct bh_reply *reply, __u64 *ret_ns)
+{
+	json_int_t s = 0;
+	int r = bh_arg_int(call, "confirm_s", 0, BH_CONFIRM_MAX_S, reply, &s);
+
+	*ret_ns = (__u64)s * 1000000000ull;
+	return r;
+}
+
+static void note(struct bh_agent *a, __u64 rollback_of, struct bh_reply *reply)
+{
+	bh_past_note(a,
+		     &(struct bh_past_note){.how = rollback_of ? BH_HOW_ROLLBACK : BH_HOW_APPLY,
+					    .of = rollback_of,
+					    .by = a->live.origin.by},
+		     &reply->diags);
+}
+
 /* Compiled already: enforce it, or only see whether it would be taken. */
-static int enforce(struct bh_agent *a, struct bh_live *l, bool dry_run, __u64 confirm_ns,
+static int enforce(struct bh_agent *a, struct bh_live *l, const struct bh_apply *what,
 		   struct bh_reply *reply)
 {
-	_cleanup_(bh_commit_clear) struct bh_commit c = {.confirm_ns = confirm_ns};
+	bool dry_run = what->dry_run;
+	_cleanup_(bh_commit_clear) struct bh_commit c = {.confirm_ns = what->confirm_ns};
 	uint64_t began_ns = a->clock->boot_ns();
 	const struct bh_live *now = dry_run ? l : &a->live;
 	const struct bh_map *was;
@@ -57,6 +78,8 @@ static int enforce(struct bh_agent *a, struct bh_live *l, bool dry_run, __u64 co
 		r = bh_agent_commit(a, l, &c, &reply->diags);
 	if (r < 0)
 		return r;
+	if (!dry_run)
+		note(a, what->rollback_of, reply);
 	warn_uncut(reply, c.cut);
 	/* from here on it is enforced: whatever fails now must not read as a refusal */
 	was = dry_run ? a->live.map : c.confirm_ns ? a->back.map : c.old;
@@ -69,32 +92,40 @@ static int enforce(struct bh_agent *a, struct bh_live *l, bool dry_run, __u64 co
 	return 0;
 }
 
-static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
+int bh_apply_run(struct bh_agent *a, const struct bh_call *call, const struct bh_apply *what,
+		 struct bh_reply *reply)
 {
 	_cleanup_(bh_live_clear) struct bh_live l = {0};
-	const char *file = "map", *text = NULL;
-	json_int_t confirm_s = 0;
-	bool dry_run = false;
-	int r = bh_arg_string(call, "file", reply, &file);
+	int r = bh_agent_compile(a, what->file, what->text, what->bytes, &reply->diags, &l);
 
 	if (r == 0)
-		r = bh_arg_need(call, "text", reply, &text);
-	if (r == 0)
-		r = bh_arg_bool(call, "dry_run", reply, &dry_run);
-	if (r == 0)
-		r = bh_arg_int(call, "confirm_s", 0, BH_CONFIRM_MAX_S, reply, &confirm_s);
-	if (r == 0)
-		r = bh_agent_compile(a, file, text, strlen(text), &reply->diags, &l);
-	if (r == 0)
-		r = set_origin(a, call, file, &l.origin);
+		r = set_origin(a, call, what->file, &l.origin);
 	if (r == 0) {
 		bh_live_cap(&l, a->boot_observe);
-		r = enforce(a, &l, dry_run, (__u64)confirm_s * 1000000000ull, reply);
+		r = enforce(a, &l, what, reply);
 	}
-	if (r == 0 && !dry_run)
-		bh_notice("generation %llu: %s, applied by %s",
-			  (unsigned long long)bh_kern_generation(a->kern), file, a->live.origin.by);
+	if (r == 0 && !what->dry_run)
+		bh_notice("generation %llu: %s, %s by %s",
+			  (unsigned long long)bh_kern_generation(a->kern), what->file,
+			  what->rollback_of ? "rolled back" : "applied", a->live.origin.by);
 	return r;
+}
+
+static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
+{
+	struct bh_apply what = {.file = "map"};
+	int r = bh_arg_string(call, "file", reply, &what.file);
+
+	if (r == 0)
+		r = bh_arg_need(call, "text", reply, &what.text);
+	if (r == 0)
+		r = bh_arg_bool(call, "dry_run", reply, &what.dry_run);
+	if (r == 0)
+		r = bh_arg_confirm(call, reply, &what.confirm_ns);
+	if (r < 0)
+		return r;
+	what.bytes = strlen(what.text);
+	return bh_apply_run(a, call, &what, reply);
 }
 
 static const char *const args[] = {"file", "text", "dry_run", "confirm_s", NULL};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verb_confirm.c - an unconfirmed generation stays (`confirm`), or ends before its time
- * (`revert`). The kernel ends it by itself if neither is said: see agent/trial.c.
+ * verb_confirm.c - an unconfirmed generation stays. The kernel ends it by itself if that is not
+ * said: see agent/trial.c. `rollback` ends it before its time.
  */
 #include <string.h>
 #include "parts.h"
@@ -35,28 +35,7 @@ static int confirm(struct bh_agent *a, const struct bh_call *call, struct bh_rep
 	return reply->data ? 0 : -ENOMEM;
 }
 
-static int revert(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
-{
-	_cleanup_free_ char *by = bh_caller_text(call->caller), *why = NULL;
-	int r;
-
-	if (!by || asprintf(&why, "rolled back by %s", by) < 0) {
-		why = NULL;
-		return -ENOMEM;
-	}
-	r = bh_trial_revert(a, why);
-	if (r == -ENOENT)
-		return none(reply);
-	if (r < 0)
-		return r;
-	reply->data = json_pack("{s:I}", "generation", (json_int_t)bh_kern_generation(a->kern));
-	return reply->data ? 0 : -ENOMEM;
-}
-
 static const char *const confirm_args[] = {"generation", NULL};
-static const char *const no_args[] = {NULL};
 
 const struct bh_verb bh_verb_confirm = {
 	.name = "confirm", .changes = true, .args = confirm_args, .run = confirm};
-const struct bh_verb bh_verb_revert = {
-	.name = "revert", .changes = true, .args = no_args, .run = revert};

@@ -5,7 +5,9 @@
  * of a generation, so a trial falls back to the one before it, too; the next apply ends it.
  */
 #include <string.h>
+#include "apply.h"
 #include "parts.h"
+#include "past.h"
 
 /* So that it is still so after a reboot. */
 static void write_down(struct bh_agent *a, struct bh_reply *reply)
@@ -33,9 +35,12 @@ static void by_flag(struct bh_agent *a, bool observe, struct bh_reply *reply)
 	write_down(a, reply);
 }
 
-static int change(struct bh_agent *a, bool observe, __u64 confirm_ns, struct bh_reply *reply)
+static int change(struct bh_agent *a, const struct bh_call *call, bool observe, __u64 confirm_ns,
+		  struct bh_reply *reply)
 {
+	_cleanup_free_ char *by = bh_caller_text(call->caller);
 	_cleanup_(bh_commit_clear) struct bh_commit c = {.confirm_ns = confirm_ns};
+	int r;
 
 	if (a->state_trouble[0] || a->no_policy || !a->live.map) {
 		by_flag(a, observe, reply);
@@ -43,18 +48,22 @@ static int change(struct bh_agent *a, bool observe, __u64 confirm_ns, struct bh_
 	}
 	/* who says it has seen what the host was booted with */
 	a->boot_observe = false;
-	return bh_agent_renew(a, observe, &c, &reply->diags);
+	r = bh_agent_renew(a, observe, &c, &reply->diags);
+	if (r == 0)
+		bh_past_note(a, &(struct bh_past_note){.how = BH_HOW_MODE, .by = by},
+			     &reply->diags);
+	return r;
 }
 
 static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
 {
 	const char *mode = NULL;
-	json_int_t confirm_s = 0;
+	__u64 confirm_ns = 0;
 	bool observe;
 	int r = bh_arg_need(call, "mode", reply, &mode);
 
 	if (r == 0)
-		r = bh_arg_int(call, "confirm_s", 0, BH_CONFIRM_MAX_S, reply, &confirm_s);
+		r = bh_arg_confirm(call, reply, &confirm_ns);
 	if (r < 0)
 		return r;
 	observe = !strcmp(mode, "observe");
@@ -65,7 +74,7 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 		return bh_reply_fail(reply, BH_EXIT_FAILED, "apply a map: bulkhead apply FILE",
 				     "there is no map, and nothing is denied");
 	if (observe != bh_agent_is_capped(a))
-		r = change(a, observe, observe ? 0 : (__u64)confirm_s * 1000000000ull, reply);
+		r = change(a, call, observe, observe ? 0 : confirm_ns, reply);
 	if (r < 0)
 		return r;
 	bh_agent_tell_status(a);

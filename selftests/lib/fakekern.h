@@ -168,7 +168,8 @@ int bh_kern_quarantine(_unused_ struct bh_kern *k, const struct bh_quarantine *s
 		       const struct bh_held *held, size_t n, _unused_ struct bh_diags *d)
 {
 	memcpy(fake.slot, slot, sizeof(fake.slot));
-	memcpy(fake.held, held, MIN(n, ARRAY_SIZE(fake.held)) * sizeof(*held));
+	if (n)
+		memcpy(fake.held, held, MIN(n, ARRAY_SIZE(fake.held)) * sizeof(*held));
 	fake.n_held = n;
 	return 0;
 }
@@ -177,7 +178,8 @@ int bh_kern_grants(_unused_ struct bh_kern *k, const struct bh_grant *grant,
 		   const struct bh_jit *jit, size_t n_jit, _unused_ struct bh_diags *d)
 {
 	memcpy(fake.grant, grant, sizeof(fake.grant));
-	memcpy(fake.jit, jit, MIN(n_jit, ARRAY_SIZE(fake.jit)) * sizeof(*jit));
+	if (n_jit)
+		memcpy(fake.jit, jit, MIN(n_jit, ARRAY_SIZE(fake.jit)) * sizeof(*jit));
 	fake.n_jit = n_jit;
 	return 0;
 }

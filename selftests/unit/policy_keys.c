@@ -179,8 +179,6 @@ static void test_rule_errors(void **state)
 		 "`require` needs `posture`"},
 		{RULE("id: a, from: web, to: any, port: any, require: healthy"),
 		 "a mapping is needed"},
-		{RULE("id: a, from: web, to: any, port: any, jit: { max: 1h }"),
-		 "7:48: warning: grants are not there yet: this rule stays closed"},
 		{RULE("id: a, from: web, to: any, port: any, jit: { max: 1hour }"),
 		 "7:55: error: '1hour' is no duration | write it as"},
 		{RULE("id: a, from: web, to: any, port: any, jit: { reason: yep }"),

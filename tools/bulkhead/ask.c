@@ -12,8 +12,8 @@
 /* Verbs that compile, stage or wait for a grace period; the others answer at once. */
 static bool is_slow(const char *verb)
 {
-	static const char *const slow[] = {"apply",  "diff",	"check", "mode",
-					   "detach", "confirm", "revert"};
+	static const char *const slow[] = {"apply", "rollback", "diff",	  "check",
+					   "mode",  "detach",	"confirm"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(slow); i++)
 		if (!strcmp(verb, slow[i]))
@@ -96,13 +96,14 @@ static int take_text(struct bh_cli *cli, json_t *answer, int code, json_t **ret_
 	return code;
 }
 
-int bh_ask(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret_data)
+/* @args: stolen. Return: the code of *ret; without one, it was said what is wrong. */
+static int ask(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret)
 {
 	_cleanup_json_ json_t *mine = args, *answer = NULL;
 	_cleanup_diags_ struct bh_diags d = {};
 	int code;
 
-	*ret_data = NULL;
+	*ret = NULL;
 	if (!mine)
 		return bh_fail(cli, BH_EXIT_USAGE, NULL, "a file or an argument is not UTF-8 text");
 	if (bh_exchange(cli, verb, mine, &d, &answer) < 0)
@@ -110,6 +111,18 @@ int bh_ask(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret_data
 	code = code_of(answer);
 	if (code < 0)
 		return no_answer(cli, "it lacks \"ok\" or \"code\"");
+	*ret = TAKE_PTR(answer);
+	return code;
+}
+
+int bh_ask(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret_data)
+{
+	_cleanup_json_ json_t *answer = NULL;
+	int code = ask(cli, verb, args, &answer);
+
+	*ret_data = NULL;
+	if (!answer)
+		return code;
 	if (cli->json) {
 		/* Whoever reads it finds all four keys, also in a short answer. */
 		if (!json_object_get(answer, "data"))
@@ -120,6 +133,24 @@ int bh_ask(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret_data
 		return code;
 	}
 	return take_text(cli, TAKE_PTR(answer), code, ret_data);
+}
+
+int bh_ask_part(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret_data)
+{
+	_cleanup_json_ json_t *answer = NULL;
+	_cleanup_diags_ struct bh_diags d = {};
+	int code = ask(cli, verb, args, &answer);
+
+	*ret_data = NULL;
+	if (!answer)
+		return code;
+	if (code != BH_EXIT_OK) {
+		bh_diags_from_json(json_object_get(answer, "diags"), &d);
+		return d.n ? bh_finish(cli, code, NULL, &d)
+			   : bh_fail(cli, code, NULL, "the agent says no and not why");
+	}
+	*ret_data = json_incref(json_object_get(answer, "data"));
+	return code;
 }
 
 int bh_confirm(struct bh_cli *cli, const char *question)

@@ -56,9 +56,9 @@ struct bh_command {
 };
 
 extern const struct bh_command bh_cmd_status, bh_cmd_version, bh_cmd_check, bh_cmd_diff,
-	bh_cmd_apply, bh_cmd_get, bh_cmd_explain, bh_cmd_flows, bh_cmd_mode, bh_cmd_detach,
-	bh_cmd_confirm, bh_cmd_emergency, bh_cmd_quarantine, bh_cmd_release, bh_cmd_grant,
-	bh_cmd_revoke;
+	bh_cmd_apply, bh_cmd_history, bh_cmd_rollback, bh_cmd_get, bh_cmd_explain, bh_cmd_flows,
+	bh_cmd_mode, bh_cmd_detach, bh_cmd_confirm, bh_cmd_emergency, bh_cmd_quarantine,
+	bh_cmd_release, bh_cmd_grant, bh_cmd_revoke;
 
 /* --- options.c ------------------------------------------------------------------------------ */
 
@@ -122,6 +122,12 @@ void bh_diags_from_json(const json_t *list, struct bh_diags *ret);
  * Return: the exit code.
  */
 int bh_ask(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret_data);
+
+/*
+ * The same for an answer that is only a part of what the command will say: it is printed if it
+ * failed. Its strings are as they came.
+ */
+int bh_ask_part(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret_data);
 
 /* The same without a word: 0 with the answer as it came, or -errno with what to say in @d. */
 int bh_exchange(struct bh_cli *cli, const char *verb, const json_t *args, struct bh_diags *d,

@@ -1,88 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_apply.c - make a segment map the enforced one: shown first, then all of it or nothing. */
-#include <inttypes.h>
-#include <string.h>
-#include "cli.h"
+#include "change.h"
 #include "mapfile.h"
-#include "text.h"
-
-static int ask(struct bh_cli *cli, const struct bh_mapfile *f, bool dry_run, json_t **ret_data)
-{
-	json_t *args = bh_mapfile_args(f, !dry_run);
-
-	if (args && dry_run)
-		(void)json_object_set_new(args, "dry_run", json_true());
-	else if (args && cli->confirm_s)
-		(void)json_object_set_new(args, "confirm_s", json_integer(cli->confirm_s));
-	return bh_ask(cli, "apply", args, ret_data);
-}
-
-static void print_changes(struct bh_cli *cli, const json_t *data)
-{
-	const json_t *changes = json_object_get(data, "changes");
-
-	if (!json_array_size(changes))
-		fprintf(cli->out, "no difference to the map that is enforced\n");
-	bh_changes_print(cli, changes);
-}
-
-static void print_applied(struct bh_cli *cli, const json_t *data)
-{
-	uint64_t cut = bh_json_u64(data, "cut");
-
-	fprintf(cli->out,
-		"%sapplied%s: generation %" PRIu64 ", %" PRIu64 " policy entries, %" PRIu64
-		" connection%s cut, in %" PRIu64 " ms\n",
-		bh_paint(cli, BH_GREEN), bh_paint(cli, BH_PLAIN), bh_json_u64(data, "generation"),
-		bh_json_u64(data, "entries.policy"), cut, cut == 1 ? "" : "s",
-		bh_json_u64(data, "took_ms"));
-}
-
-/* Without --yes the changes are seen before the question, not after. */
-static int preview(struct bh_cli *cli, const struct bh_mapfile *f)
-{
-	_cleanup_json_ json_t *data = NULL;
-	int code;
-
-	if (cli->json || !isatty(STDIN_FILENO))
-		return bh_confirm(cli, "");
-	code = ask(cli, f, true, &data);
-	if (!data)
-		return code;
-	print_changes(cli, data);
-	/* from here on something may be denied that never was: it has to be confirmed */
-	if (!cli->no_confirm && !cli->confirm_s && !strcmp(bh_json_str(data, "mode"), "enforce") &&
-	    strcmp(bh_json_str(data, "mode_before"), "enforce") != 0)
-		cli->confirm_s = BH_CONFIRM_DEFAULT_S;
-	return bh_confirm(cli, "Apply?");
-}
 
 static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 {
 	_cleanup_mapfile_ struct bh_mapfile f = {};
-	_cleanup_json_ json_t *data = NULL;
-	bool shown = !cli->yes && !cli->dry_run;
-	int code = BH_EXIT_OK;
+	struct bh_change c = {.verb = "apply", .question = "Apply?", .done = "applied"};
+	int code = bh_mapfile_read(cli, argv[0], &f);
 
-	if (cli->no_confirm && cli->confirm_s)
-		return bh_fail(cli, BH_EXIT_USAGE, NULL,
-			       "--confirm and --no-confirm exclude each other");
-	code = bh_mapfile_read(cli, argv[0], &f);
-	if (code == BH_EXIT_OK && shown)
-		code = preview(cli, &f);
 	if (code != BH_EXIT_OK)
 		return code;
-	code = ask(cli, &f, cli->dry_run, &data);
-	if (!data)
-		return code;
-	if (!shown)
-		print_changes(cli, data);
-	if (cli->dry_run)
-		fprintf(cli->out, "it would be accepted; nothing was applied\n");
-	else
-		print_applied(cli, data);
-	bh_unconfirmed_print(cli, data);
-	return code;
+	c.look = bh_mapfile_args(&f, false);
+	c.args = bh_mapfile_args(&f, true);
+	return bh_change_run(cli, &c);
 }
 
 static const struct bh_opt opts[] = {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_diff.c - what a segment map would change: against the enforced one, or between two files. */
+/*
+ * cmd_diff.c - what a segment map would change: against the enforced one, or between two files or
+ * generations.
+ */
 #include <errno.h>
 #include "../../agent/policy/diff.h"
 #include "cli.h"
@@ -17,7 +20,7 @@ static int with_live(struct bh_cli *cli, const char *path)
 {
 	_cleanup_mapfile_ struct bh_mapfile f = {};
 	_cleanup_json_ json_t *data = NULL;
-	int code = bh_mapfile_read(cli, path, &f);
+	int code = bh_mapfile_get(cli, path, &f);
 
 	if (code != BH_EXIT_OK)
 		return code;
@@ -44,7 +47,7 @@ static json_t *changes_to_json(const struct bh_changes *c)
 static int parse(struct bh_cli *cli, const char *path, struct bh_mapfile *f, struct bh_diags *d,
 		 struct bh_map **ret)
 {
-	int r, code = bh_mapfile_read(cli, path, f);
+	int r, code = bh_mapfile_get(cli, path, f);
 
 	if (code != BH_EXIT_OK)
 		return code;
@@ -54,7 +57,7 @@ static int parse(struct bh_cli *cli, const char *path, struct bh_mapfile *f, str
 	return r < 0 ? bh_finish(cli, BH_EXIT_FAILED, NULL, d) : BH_EXIT_OK;
 }
 
-static int two_files(struct bh_cli *cli, const char *old_path, const char *new_path)
+static int two_maps(struct bh_cli *cli, const char *old_path, const char *new_path)
 {
 	_cleanup_diags_ struct bh_diags d = {};
 	_cleanup_mapfile_ struct bh_mapfile old_file = {}, new_file = {};
@@ -80,15 +83,17 @@ static int two_files(struct bh_cli *cli, const char *old_path, const char *new_p
 
 static int run(struct bh_cli *cli, int argc, char **argv)
 {
-	return argc == 2 ? two_files(cli, argv[0], argv[1]) : with_live(cli, argv[0]);
+	return argc == 2 ? two_maps(cli, argv[0], argv[1]) : with_live(cli, argv[0]);
 }
 
 const struct bh_command bh_cmd_diff = {
 	.name = "diff",
 	.args = "[OLD] NEW",
 	.summary = "what a segment map would change",
-	.text = "Compares the file NEW with the map that is enforced here, or with the file OLD, "
-		"which needs\nno agent.\n\nExit status 0 if they are the same, 3 if they differ.",
+	.text = "Compares the map NEW with the one that is enforced here, or with OLD. Each is a "
+		"file (- is stdin),\nor a generation: a number as `bulkhead history` shows it, or "
+		"`live`. A file of such a name is\n./41. Two files need no agent.\n\nExit status 0 if "
+		"they are the same, 3 if they differ.",
 	.min_args = 1,
 	.max_args = 2,
 	.run = run,

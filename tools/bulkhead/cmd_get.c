@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_get.c - lists of what the agent knows: one table per object. */
+/* cmd_get.c - what the agent knows: one table per object, and the text of a map. */
 #include <errno.h>
 #include <string.h>
 #include "cli.h"
+#include "mapfile.h"
 #include "table.h"
 #include "text.h"
 
@@ -120,6 +121,7 @@ static const struct object {
 	{"reasons", reasons, ARRAY_SIZE(reasons)},
 	{"quarantines", quarantines, ARRAY_SIZE(quarantines)},
 	{"grants", grants, ARRAY_SIZE(grants)},
+	{"map", NULL, 0},
 };
 
 static const struct object *find(struct bh_cli *cli, const char *name)
@@ -135,15 +137,56 @@ static const struct object *find(struct bh_cli *cli, const char *name)
 	near = bh_nearest(name, names, ARRAY_SIZE(names));
 	if (near && asprintf(&hint, "did you mean '%s'?", near) < 0)
 		hint = NULL;
-	(void)bh_fail(
-		cli, BH_EXIT_USAGE,
-		hint ? hint
-		     : "segments, rules, identities, workloads, listeners, reasons, quarantines or grants",
-		"nothing to get is called '%s'", name);
+	(void)bh_fail(cli, BH_EXIT_USAGE,
+		      hint ? hint
+			   : "segments, rules, identities, workloads, listeners, reasons, "
+			     "quarantines, grants or map",
+		      "nothing to get is called '%s'", name);
 	return NULL;
 }
 
-static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
+/* --- the text of a map ------------------------------------------------------------------------ */
+
+/* A terminal gets no more than text, line by line. */
+static void print_tame(const struct bh_cli *cli, const char *text)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+		_cleanup_json_ json_t *line = json_pack("[s%]", text, n);
+
+		if (!line || bh_json_tame(line) < 0)
+			return;
+		fprintf(cli->out, "%s\n", json_string_value(json_array_get(line, 0)));
+		text += n + (text[n] == '\n');
+	}
+}
+
+static int get_map(struct bh_cli *cli, const char *word)
+{
+	_cleanup_mapfile_ struct bh_mapfile f = {};
+	_cleanup_json_ json_t *data = NULL;
+	json_t *args = json_pack("{s:s}", "what", "map");
+	json_int_t gen;
+	int code = bh_generation_parse(cli, word, &gen);
+
+	if (code == BH_EXIT_OK && cli->json) {
+		if (gen)
+			(void)json_object_set_new(args, "generation", json_integer(gen));
+		return bh_ask(cli, "get", args, &data);
+	}
+	json_decref(args);
+	if (code == BH_EXIT_OK)
+		code = bh_mapfile_fetch(cli, gen, &f);
+	if (code != BH_EXIT_OK)
+		return code;
+	if (cli->width)
+		print_tame(cli, f.text);
+	else
+		(void)fwrite(f.text, 1, f.len, cli->out);
+	return code;
+}
+
+static int run(struct bh_cli *cli, int argc, char **argv)
 {
 	const struct object *o = find(cli, argv[0]);
 	_cleanup_json_ json_t *data = NULL;
@@ -152,6 +195,11 @@ static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 
 	if (!o)
 		return BH_EXIT_USAGE;
+	if (!o->columns)
+		return get_map(cli, argc == 2 ? argv[1] : "live");
+	if (argc == 2)
+		return bh_fail(cli, BH_EXIT_USAGE, "bulkhead get map GEN",
+			       "one argument too many: '%s'", argv[1]);
 	args = json_pack("{s:s}", "what", o->name);
 	if (cli->all)
 		(void)json_object_set_new(args, "all", json_true());
@@ -173,8 +221,8 @@ static const struct bh_opt opts[] = {
 
 const struct bh_command bh_cmd_get = {
 	.name = "get",
-	.args = "OBJECT",
-	.summary = "list segments, rules, workloads, grants and more",
+	.args = "OBJECT [GEN]",
+	.summary = "list segments, rules, workloads, grants ...; print a map",
 	.text = "segments    what the map names, with mode, defaults (ingress/egress) and members\n"
 		"rules       with their line in the map, table entries and what they let through\n"
 		"identities  the numbers of segments, as bpftool shows them\n"
@@ -182,10 +230,11 @@ const struct bh_command bh_cmd_get = {
 		"listeners   who listens where\n"
 		"reasons     why packets passed or were denied, counted\n"
 		"quarantines who is cut off, until when and why\n"
-		"grants      what was opened for a while",
+		"grants      what was opened for a while\n"
+		"map         the text of the enforced map as it was applied, or that of generation GEN",
 	.opts = opts,
 	.n_opts = ARRAY_SIZE(opts),
 	.min_args = 1,
-	.max_args = 1,
+	.max_args = 2,
 	.run = run,
 };

@@ -10,6 +10,7 @@ static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 	static const char *const modes[] = {"observe", "enforce"};
 	const char *mode = bh_nearest(argv[0], modes, ARRAY_SIZE(modes));
 	_cleanup_json_ json_t *data = NULL;
+	json_t *args;
 	int code;
 
 	if (!mode || strcmp(mode, argv[0]) != 0)
@@ -23,9 +24,10 @@ static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 	if (!cli->confirm_s && !cli->no_confirm && *mode == 'e' && !cli->json &&
 	    isatty(STDIN_FILENO))
 		cli->confirm_s = BH_CONFIRM_DEFAULT_S;
-	code = bh_ask(cli, "mode",
-		      json_pack("{s:s s:i}", "mode", mode, "confirm_s", (int)cli->confirm_s),
-		      &data);
+	args = json_pack("{s:s}", "mode", mode);
+	if (args && cli->confirm_s)
+		(void)json_object_set_new(args, "confirm_s", json_integer(cli->confirm_s));
+	code = bh_ask(cli, "mode", args, &data);
 	if (data)
 		fprintf(cli->out, "%s\n",
 			*mode == 'o'

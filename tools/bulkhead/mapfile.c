@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mapfile.c - see mapfile.h. Called by check, diff and apply. */
+/* mapfile.c - see mapfile.h. Called by check, diff, apply, rollback and get. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -53,8 +53,80 @@ int bh_mapfile_read(struct bh_cli *cli, const char *path, struct bh_mapfile *ret
 	return BH_EXIT_OK;
 }
 
+/* Larger is nobody's; what the agent takes, see agent/control/proto.h. */
+#define MAX_GENERATION (1ll << 62)
+
+static bool is_number(const char *word)
+{
+	return *word && strspn(word, "0123456789") == strlen(word);
+}
+
+bool bh_is_generation(const char *word)
+{
+	return !strcmp(word, "live") || is_number(word);
+}
+
+int bh_generation_parse(struct bh_cli *cli, const char *word, json_int_t *ret)
+{
+	long long gen = 0;
+
+	*ret = 0;
+	if (!strcmp(word, "live"))
+		return BH_EXIT_OK;
+	errno = 0;
+	if (is_number(word))
+		gen = strtoll(word, NULL, 10);
+	if (errno || gen < 1 || gen > MAX_GENERATION)
+		return bh_fail(cli, BH_EXIT_USAGE, "`bulkhead history` lists the generations",
+			       "'%s' is no generation: it is a number from 1 on", word);
+	*ret = gen;
+	return BH_EXIT_OK;
+}
+
+int bh_mapfile_fetch(struct bh_cli *cli, json_int_t gen, struct bh_mapfile *ret)
+{
+	_cleanup_mapfile_ struct bh_mapfile f = {};
+	_cleanup_json_ json_t *data = NULL;
+	json_t *args = json_pack("{s:s}", "what", "map");
+	const json_t *text;
+	int code;
+
+	if (gen)
+		(void)json_object_set_new(args, "generation", json_integer(gen));
+	code = bh_ask_part(cli, "get", args, &data);
+	if (code != BH_EXIT_OK)
+		return code;
+	text = bh_json_at(data, "map.text");
+	if (!json_is_string(text))
+		return bh_fail(cli, BH_EXIT_FAILED, "is this the agent's socket? --control PATH",
+			       "what came from %s has no map in it", cli->control);
+	f.len = json_string_length(text);
+	f.text = strdup(json_string_value(text));
+	if (asprintf(&f.own, "generation %llu",
+		     (unsigned long long)bh_json_u64(data, "map.generation")) < 0)
+		f.own = NULL;
+	if (!f.text || !f.own)
+		return bh_fail(cli, BH_EXIT_FAILED, NULL, "out of memory");
+	f.name = f.own;
+	*ret = f;
+	f = (struct bh_mapfile){};
+	return BH_EXIT_OK;
+}
+
+int bh_mapfile_get(struct bh_cli *cli, const char *word, struct bh_mapfile *ret)
+{
+	json_int_t gen;
+	int code;
+
+	if (!bh_is_generation(word))
+		return bh_mapfile_read(cli, word, ret);
+	code = bh_generation_parse(cli, word, &gen);
+	return code == BH_EXIT_OK ? bh_mapfile_fetch(cli, gen, ret) : code;
+}
+
 void bh_mapfile_clear(struct bh_mapfile *f)
 {
+	free(f->own);
 	free(f->text);
 	*f = (struct bh_mapfile){};
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mapfile.h - a segment map that was named on the command line. */
+/*
+ * mapfile.h - a segment map that was named on the command line: a file, or a generation that the
+ * agent remembers. A number or `live` is a generation; a file of that name is ./41.
+ */
 #ifndef BH_MAPFILE_H
 #define BH_MAPFILE_H
 
@@ -9,6 +12,7 @@ struct bh_mapfile {
 	const char *name; /* for messages */
 	char *text;
 	size_t len;
+	char *own; /* of @name, if it is not the caller's */
 };
 
 /*
@@ -16,6 +20,14 @@ struct bh_mapfile {
  * Return: BH_EXIT_OK or the exit code.
  */
 int bh_mapfile_read(struct bh_cli *cli, const char *path, struct bh_mapfile *ret);
+/* Is this word a generation? */
+bool bh_is_generation(const char *word);
+/* Its number, 0 for live. Return: BH_EXIT_OK or the exit code, and it was said what is wrong. */
+int bh_generation_parse(struct bh_cli *cli, const char *word, json_int_t *ret);
+/* The text of generation @gen (0: what is live), from the agent. As bh_mapfile_read(). */
+int bh_mapfile_fetch(struct bh_cli *cli, json_int_t gen, struct bh_mapfile *ret);
+/* One or the other. */
+int bh_mapfile_get(struct bh_cli *cli, const char *word, struct bh_mapfile *ret);
 void bh_mapfile_clear(struct bh_mapfile *f);
 
 /*
