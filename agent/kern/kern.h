@@ -12,7 +12,9 @@
 #ifndef BH_KERN_H
 #define BH_KERN_H
 
+#include <sys/types.h>
 #include "../policy/compile.h"
+#include "../../include/bh_held.h"
 #include "../../include/bh_reason.h"
 
 struct bh_kern;
@@ -141,6 +143,15 @@ int bh_kern_each_listener(struct bh_kern *k,
 			  void *ctx);
 int bh_kern_each_cgroup(struct bh_kern *k,
 			int (*fn)(void *ctx, __u64 cgid, const struct bh_cgroup *cg), void *ctx);
+/**
+ * bh_kern_task_sockets - the established TCP connections that a process holds
+ * @pid: as our pid namespace counts; 0 = every process: two that hold one tell of it twice
+ * @fn:  returns non-zero to end it; that is returned
+ *
+ * Sockets of every network namespace. Return: 0 (also where there is no such process), -errno.
+ */
+int bh_kern_task_sockets(struct bh_kern *k, pid_t pid,
+			 int (*fn)(void *ctx, const struct bh_held *held), void *ctx);
 /* Segment of (cgroup, uid) on the live side. */
 int bh_kern_whois(struct bh_kern *k, __u64 cgid, __u32 uid, __u32 *ret_identity);
 
