@@ -30,6 +30,10 @@ static struct {
 	__u64 cgid[8];
 	struct bh_cgroup cgroup[8];
 	size_t n_cgroup;
+	struct bh_held held[8];
+	pid_t held_by[8];
+	size_t n_held;
+	int held_error;
 	__u64 stat[BH_STAT_MAX];
 	struct bh_count reason[BH_REASON_MAX];
 	int nic_error;
@@ -221,6 +225,17 @@ int bh_kern_each_cgroup(_unused_ struct bh_kern *k,
 
 	for (size_t i = 0; !r && i < fake.n_cgroup; i++)
 		r = fn(ctx, fake.cgid[i], &fake.cgroup[i]);
+	return r;
+}
+
+int bh_kern_task_sockets(_unused_ struct bh_kern *k, pid_t pid,
+			 int (*fn)(void *ctx, const struct bh_held *held), void *ctx)
+{
+	int r = fake.held_error;
+
+	for (size_t i = 0; !r && i < fake.n_held; i++)
+		if (!pid || fake.held_by[i] == pid)
+			r = fn(ctx, &fake.held[i]);
 	return r;
 }
 
