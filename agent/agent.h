@@ -168,6 +168,16 @@ void bh_origin_clear(struct bh_origin *o);
 void bh_live_clear(struct bh_live *l);
 
 struct bh_commit {
+	/*
+	 * What the caller asks for. @guard: called once it is staged and its asserts hold; what is
+	 * not 0 refuses it. @sets_cap: a->cap_observe is what shall hold with it, see verb_mode.c.
+	 */
+	int (*guard)(struct bh_agent *a, const struct bh_live *l, __u64 gen, void *ctx,
+		     struct bh_diags *d);
+	void *guard_ctx;
+	bool sets_cap;
+
+	/* what became of it */
 	__u64 generation;
 	int cut;	    /* sockets destroyed; -errno: the kernel can't */
 	struct bh_map *old; /* what was live before; NULL if there was none */

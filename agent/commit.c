@@ -11,6 +11,7 @@
 #include "control/seal.h"
 #include "control/state.h"
 #include "failsafe.h"
+#include "first.h"
 
 void bh_origin_clear(struct bh_origin *o)
 {
@@ -114,13 +115,19 @@ int bh_agent_save(struct bh_agent *a, const struct bh_live *l, __u64 gen, struct
 	return bh_state_save(a->opts.state_dir, &s, d);
 }
 
+/* Under `mode observe` nothing is denied: that alone makes no host one that has enforced. */
+static bool marks(const struct bh_agent *a, const struct bh_map *map)
+{
+	return bh_map_enforces(map) && !(a->cap_observe && bh_never_enforced(a));
+}
+
 /* From here on this host has enforced: it will not start open again. */
 static int mark(const struct bh_agent *a, const struct bh_map *map, __u64 gen, struct bh_diags *d)
 {
 	_cleanup_(bh_marker_clear) struct bh_marker m = {.generation = gen};
 	int r;
 
-	if (!bh_map_enforces(map))
+	if (!marks(a, map))
 		return 0;
 	r = bh_failsafes_yaml(map, &m.failsafes);
 	if (r < 0) {
@@ -135,7 +142,7 @@ static int mark(const struct bh_agent *a, const struct bh_map *map, __u64 gen, s
 static void unwrite(const struct bh_agent *a, const struct bh_map *map)
 {
 	bh_state_undo(a->opts.state_dir);
-	if (bh_map_enforces(map))
+	if (marks(a, map))
 		bh_marker_undo(a->opts.state_dir);
 }
 
@@ -184,14 +191,22 @@ void bh_agent_relieve(struct bh_agent *a)
 
 int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, struct bh_diags *d)
 {
+	__u32 cap = bh_kern_ctl(a->kern) & BH_CTL_OBSERVE;
 	int r = bh_agent_trial(a, l, d, &c->generation);
 
+	if (r == 0 && c->guard)
+		r = c->guard(a, l, c->generation, c->guard_ctx, d);
 	if (r == 0)
 		r = write_down(a, l, c->generation, d);
 	if (r < 0)
 		return r;
+	/* before: what the new generation judges it judges in its mode, and stamps sockets with it */
+	if (c->sets_cap)
+		(void)bh_kern_set_ctl(a->kern, a->cap_observe ? BH_CTL_OBSERVE : 0,
+				      a->cap_observe ? 0 : BH_CTL_OBSERVE);
 	r = bh_kern_publish(a->kern);
 	if (r < 0) {
+		(void)bh_kern_set_ctl(a->kern, cap, BH_CTL_OBSERVE & ~cap);
 		unwrite(a, l->map);
 		(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "can't publish: %s", strerror(-r));
 		return r;

@@ -4,8 +4,8 @@
  * change came over one of them. Run by the agent (agent/kern/files.c) for one process, or for
  * all of them. /proc/PID/fd of another one takes CAP_SYS_PTRACE, which the agent gives away.
  */
-#include <bh_held.h>
 #include "session.h"
+#include <bh_held.h>
 
 #define BH_CGROUP_DEPTH 64
 

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * bh_held.h - what bh_task_socks (bpf/task.bpf.c) prints for the agent. In no map: it may change
- * without a new BH_ABI.
+ * without a new BH_ABI. Behind bh_abi.h.
  */
 #ifndef BH_HELD_H
 #define BH_HELD_H
-
-#include "bh_abi.h"
 
 enum bh_held_flags {
 	BH_HELD_ACCEPTED = 1 << 0,   /* the peer began; neither: it can't be told */

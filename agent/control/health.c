@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "../first.h"
 #include "health.h"
 
 struct exam {
@@ -165,7 +166,10 @@ static void exam_map(struct exam *e)
 	if (a->live.map && !a->no_policy && bh_map_enforces(a->live.map)) {
 		if (!has_failsafe(a->live.map))
 			note(e, "the map has no failsafe: a mistake in it can lock you out");
-		if (a->cap_observe)
+		if (a->cap_observe && bh_never_enforced(a))
+			weak(e, "first apply: nothing is denied until `bulkhead apply --enforce "
+				"FILE` or `bulkhead mode enforce`");
+		else if (a->cap_observe)
 			weak(e, "`bulkhead mode observe` is on: the map would enforce");
 	}
 }

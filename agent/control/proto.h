@@ -27,9 +27,13 @@
  *                                                  sessions {begun,denied,would_deny,ended} (since start),
  *                                                  events {seen,sent,lost}, cgroups {n,max,lost},
  *                                                  listeners {n,max,lost}, failsafes[{id,text,listener}], problems[...]
- * apply (C) file, text, [dry_run]                  generation, changes[{what (added|removed|changed),object,detail}],
- *                                                  entries {policy,addrs,prefixes,names,globs,users,rules},
- *                                                  cut (sockets destroyed), took_ms; code 1 with diags if refused
+ * apply (C) file, text, [dry_run], [force],        generation, changes[{what (added|removed|changed),object,detail}],
+ *           [enforce]                              entries {policy,addrs,prefixes,names,globs,users,rules},
+ *                                                  cut (sockets destroyed), took_ms, mode_cap (observe|none);
+ *                                                  code 1 with diags if refused, 3 if it was taken, says enforce
+ *                                                  and only observes. force: also where it denies the caller's
+ *                                                  session, or that can't be told. enforce: also the first on a
+ *                                                  host, and where `mode observe` is on
  * diff      file, text                             changes[...]; code 3 if they differ
  * check     file, text                             entries; warnings as diags (this host's view)
  * get       what: segments|rules|identities|workloads|listeners|reasons
@@ -52,7 +56,8 @@
  * flows     [follow], [denied], [limit]            rows (see below), the last limit of them (100, at most 4096), oldest first; with
  *                                                  follow: the answer, then one {"event":{row}} line per record
  *                                                  until hang-up. denied: type deny and would_deny only
- * mode (C)  mode: observe|enforce                  mode_cap
+ * mode (C)  mode: observe|enforce, [force]         mode_cap; enforce is refused like a map that denies the
+ *                                                  caller's session
  * detach (C) yes: true                             hooks: how many were removed; then the agent exits
  *
  * A flow row: {time,type (begin|deny|would_deny|end),direction (egress|ingress),proto,local{ip,port,identity,

@@ -4,6 +4,7 @@
  * `mode enforce` takes the cap off; it does not make an observing map enforce.
  */
 #include <string.h>
+#include "lockout.h"
 #include "parts.h"
 
 /* So that it is still so after a reboot. */
@@ -37,12 +38,30 @@ static void judge_again(struct bh_agent *a, struct bh_reply *reply)
 				  d.n ? ": " : "", d.n ? d.list[0].text : "");
 }
 
+/*
+ * What was only observed so far is denied from here on: also the session it comes from? Unlike a
+ * map that is new to the host it has been seen at work, so who comes from nowhere may.
+ */
+static int guard(struct bh_agent *a, const struct bh_caller *caller, struct bh_reply *reply)
+{
+	_cleanup_(bh_lockout_clear) struct bh_lockout k = {0};
+	int r;
+
+	if (!a->live.map || !bh_kern_generation(a->kern))
+		return 0;
+	r = bh_lockout_check(a, &a->live, caller, bh_kern_generation(a->kern), BH_ERROR,
+			     &reply->diags, &k);
+	return r ? r : k.n_denied ? -EINVAL : 0;
+}
+
 static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
 {
 	const char *mode = NULL;
-	bool observe, changed;
+	bool observe, changed, force = false;
 	int r = bh_arg_need(call, "mode", reply, &mode);
 
+	if (r == 0)
+		r = bh_arg_bool(call, "force", reply, &force);
 	if (r < 0)
 		return r;
 	observe = !strcmp(mode, "observe");
@@ -50,6 +69,10 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 		return bh_reply_fail(reply, BH_EXIT_USAGE, "it is one of observe, enforce",
 				     "unknown mode '%.40s'", mode);
 	changed = observe != a->cap_observe;
+	if (changed && !observe && !force)
+		r = guard(a, call->caller, reply);
+	if (r < 0)
+		return r;
 	r = bh_kern_set_ctl(a->kern, observe ? BH_CTL_OBSERVE : 0, observe ? 0 : BH_CTL_OBSERVE);
 	if (r < 0)
 		return r;
@@ -62,6 +85,6 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 	return reply->data ? 0 : -ENOMEM;
 }
 
-static const char *const args[] = {"mode", NULL};
+static const char *const args[] = {"mode", "force", NULL};
 
 const struct bh_verb bh_verb_mode = {.name = "mode", .changes = true, .args = args, .run = run};

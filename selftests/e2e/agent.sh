@@ -97,8 +97,8 @@ out=$(as $report apply --yes "$SCOPE_DIR/shop.yaml" 2>&1)
 is "a contained root service may not apply" 1 $?
 check "and is told why" grep -q "login session" <<< "$out"
 check "but reads" eval "as $report version"
-check "a login session may" as $session apply --yes "$SCOPE_DIR/shop.yaml"
-check "a segment with admin: true may" as $ops apply --yes "$SCOPE_DIR/shop.yaml"
+check "a login session may" as $session apply --force --enforce --yes "$SCOPE_DIR/shop.yaml"
+check "a segment with admin: true may" as $ops apply --force --enforce --yes "$SCOPE_DIR/shop.yaml"
 as "$ops/../other.service" mode observe > /dev/null 2>&1
 is "another may not" 1 $?
 as "$report/user.slice/session-9.scope" mode observe > /dev/null 2>&1

@@ -69,7 +69,7 @@ check "the server starts" wait_for 20 gets answered report-ask 10.77.0.1 6379
 check "enabled and started" inside systemctl enable --now bulkhead.service
 is "it is ready when the start returns" active "$(property ActiveState)"
 is "and says that there is no map" "no map yet, nothing is denied" "$(property StatusText)"
-check "apply" inside bulkhead apply --yes /etc/bulkhead/shop.yaml
+check "apply" inside bulkhead apply --force --enforce --yes /etc/bulkhead/shop.yaml
 holds "applied"
 first=$(generation)
 status=$(inside systemctl status bulkhead.service)

@@ -18,7 +18,7 @@ struct bh_cli {
 	const char *control;
 	const char *format;
 	bool help, version;
-	bool yes, dry_run, offline, all, follow, denied;
+	bool yes, dry_run, force, enforce, offline, all, follow, denied;
 	unsigned limit; /* 0 = not given */
 
 	bool json;

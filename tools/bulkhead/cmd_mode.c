@@ -16,7 +16,10 @@ static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 			       : *mode == 'o' ? "did you mean 'observe'?"
 					      : "did you mean 'enforce'?",
 			       "unknown mode '%s'", argv[0]);
-	code = bh_ask(cli, "mode", json_pack("{s:s}", "mode", mode), &data);
+	code = bh_ask(cli, "mode",
+		      cli->force ? json_pack("{s:s s:b}", "mode", mode, "force", 1)
+				 : json_pack("{s:s}", "mode", mode),
+		      &data);
 	if (data)
 		fprintf(cli->out, "%s\n",
 			*mode == 'o'
@@ -26,6 +29,11 @@ static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 	return code;
 }
 
+static const struct bh_opt opts[] = {
+	{"force", NULL, "enforce also if that denies the session it comes from", BH_OPT_AT(force),
+	 BH_OPT_FLAG, 0},
+};
+
 const struct bh_command bh_cmd_mode = {
 	.name = "mode",
 	.args = "observe|enforce",
@@ -33,7 +41,10 @@ const struct bh_command bh_cmd_mode = {
 	.text = "observe  nothing is denied, whatever the map says; what would be is counted and "
 		"shown by\n         `bulkhead flows --denied`. Quarantine and malformed packets are "
 		"still dropped.\nenforce  each segment has the mode that the map gives it.\n\n"
-		"The choice holds over restarts and reboots, until it is changed.",
+		"The choice holds over restarts and reboots, until it is changed. `enforce` is "
+		"refused if the\nmap denies the session it comes from, as by `apply`.",
+	.opts = opts,
+	.n_opts = ARRAY_SIZE(opts),
 	.min_args = 1,
 	.max_args = 1,
 	.run = run,
