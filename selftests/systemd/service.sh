@@ -72,6 +72,10 @@ is "and says that there is no map" "no map yet, nothing is denied" "$(property S
 check "apply" inside bulkhead apply --force --enforce --yes /etc/bulkhead/shop.yaml
 holds "applied"
 first=$(generation)
+# its sandbox lets it see who asks, and what he holds
+out=$(inside bulkhead apply --yes /etc/bulkhead/shop.yaml 2>&1)
+is "from no session it takes --force" 1 $?
+check "and says so" grep -q "lock you out: bulkhead (pid [0-9]*) came over no TCP connection" <<< "$out"
 status=$(inside systemctl status bulkhead.service)
 check "systemctl status shows what is enforced" \
 	grep -qF "Status: \"generation $first, map shop, mode enforce\"" <<< "$status"
