@@ -179,6 +179,15 @@ void bh_live_clear(struct bh_live *l);
 /* @confirm_ns: wanted: it falls back after so long, unless it is confirmed; 0 = it stays */
 struct bh_commit {
 	__u64 confirm_ns;
+	/*
+	 * What the caller asks for. @guard: called once it is staged and its asserts hold; what is
+	 * not 0 refuses it.
+	 */
+	int (*guard)(struct bh_agent *a, const struct bh_live *l, __u64 gen, void *ctx,
+		     struct bh_diags *d);
+	void *guard_ctx;
+
+	/* what became of it */
 	__u64 generation;
 	int cut;	    /* sockets destroyed; -errno: the kernel can't */
 	struct bh_map *old; /* what was live before; NULL if there was none */
@@ -209,7 +218,7 @@ int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, 
 int bh_agent_renew(struct bh_agent *a, bool capped, struct bh_commit *c, struct bh_diags *d);
 /* The steps of a commit that trial.c takes, too. */
 int bh_agent_write_down(struct bh_agent *a, const struct bh_live *l, __u64 gen, struct bh_diags *d);
-void bh_agent_unwrite(const struct bh_agent *a, const struct bh_map *map);
+void bh_agent_unwrite(const struct bh_agent *a, const struct bh_live *l);
 
 /* End the programs of other versions that stand beside ours, once ours enforce something newer. */
 void bh_agent_relieve(struct bh_agent *a);

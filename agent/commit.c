@@ -12,6 +12,7 @@
 #include "control/seal.h"
 #include "control/state.h"
 #include "failsafe.h"
+#include "first.h"
 #include "holds.h"
 
 void bh_origin_clear(struct bh_origin *o)
@@ -136,15 +137,21 @@ int bh_agent_save(struct bh_agent *a, const struct bh_live *l, __u64 gen, struct
 	return bh_state_save(a->opts.state_dir, &s, d);
 }
 
+/* Under `mode observe` nothing is denied: that alone makes no host one that has enforced. */
+static bool marks(const struct bh_agent *a, const struct bh_live *l)
+{
+	return bh_map_enforces(l->map) && !(l->capped && bh_never_enforced(a));
+}
+
 /* From here on this host has enforced: it will not start open again. */
-static int mark(const struct bh_agent *a, const struct bh_map *map, __u64 gen, struct bh_diags *d)
+static int mark(const struct bh_agent *a, const struct bh_live *l, __u64 gen, struct bh_diags *d)
 {
 	_cleanup_(bh_marker_clear) struct bh_marker m = {.generation = gen};
 	int r;
 
-	if (!bh_map_enforces(map))
+	if (!marks(a, l))
 		return 0;
-	r = bh_failsafes_yaml(map, &m.failsafes);
+	r = bh_failsafes_yaml(l->map, &m.failsafes);
 	if (r < 0) {
 		(void)bh_diag_add(d, BH_ERROR, NULL, "report it, with the failsafes of the map",
 				  "the failsafes can't be kept for a bad day: %s", strerror(-r));
@@ -154,10 +161,10 @@ static int mark(const struct bh_agent *a, const struct bh_map *map, __u64 gen, s
 }
 
 /* What a commit that goes no further has written. */
-void bh_agent_unwrite(const struct bh_agent *a, const struct bh_map *map)
+void bh_agent_unwrite(const struct bh_agent *a, const struct bh_live *l)
 {
 	bh_state_undo(a->opts.state_dir);
-	if (bh_map_enforces(map))
+	if (marks(a, l))
 		bh_marker_undo(a->opts.state_dir);
 }
 
@@ -169,7 +176,7 @@ int bh_agent_write_down(struct bh_agent *a, const struct bh_live *l, __u64 gen, 
 	a->detached = false;
 	r = bh_agent_save(a, l, gen, d);
 	if (r == 0) {
-		r = mark(a, l->map, gen, d);
+		r = mark(a, l, gen, d);
 		if (r < 0)
 			bh_state_undo(a->opts.state_dir);
 	}
@@ -208,6 +215,8 @@ int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, 
 {
 	int r = bh_agent_rehearse(a, l, d, &c->generation);
 
+	if (r == 0 && c->guard)
+		r = c->guard(a, l, c->generation, c->guard_ctx, d);
 	/* who is in quarantine is so from the first packet of the new map on */
 	if (r == 0)
 		r = bh_holds_push(a, l, d);
@@ -219,7 +228,7 @@ int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, 
 		return r;
 	r = bh_kern_publish(a->kern);
 	if (r < 0) {
-		bh_agent_unwrite(a, l->map);
+		bh_agent_unwrite(a, l);
 		(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "can't publish: %s", strerror(-r));
 		return r;
 	}

@@ -125,28 +125,28 @@ int bh_granted_add(struct bh_holds *h, struct bh_granted *granted)
 /* --- to the kernel: quarantine ------------------------------------------------------------------- */
 
 struct members {
-	struct bh_held *v;
+	struct bh_member *v;
 	size_t n, room;
 };
 
-static struct bh_held *member(struct members *m, enum bh_held_by by, __u32 held)
+static struct bh_member *member(struct members *m, enum bh_held_by by, __u32 held)
 {
 	if (m->n == m->room) {
 		size_t room = m->room ? 2 * m->room : 64;
-		struct bh_held *more = realloc(m->v, room * sizeof(*more));
+		struct bh_member *more = realloc(m->v, room * sizeof(*more));
 
 		if (!more)
 			return NULL;
 		m->v = more;
 		m->room = room;
 	}
-	m->v[m->n] = (struct bh_held){.by = by, .held = held};
+	m->v[m->n] = (struct bh_member){.by = by, .held = held};
 	return &m->v[m->n++];
 }
 
 static int add_prefix(struct members *m, const struct bh_cidr *cidr, __u32 held)
 {
-	struct bh_held *h = member(m, BH_HELD_ADDR, held);
+	struct bh_member *h = member(m, BH_HELD_ADDR, held);
 
 	if (!h)
 		return -ENOMEM;
@@ -182,7 +182,7 @@ static int add_segment(struct members *m, const struct bh_live *l, const char *n
 {
 	__u32 identity = 0;
 	const struct bh_segment *s = segment_of(l, name, &identity);
-	struct bh_held *h;
+	struct bh_member *h;
 	int r = 0;
 
 	/* not in this map: it holds again when it is */
@@ -204,7 +204,7 @@ static int add_segment(struct members *m, const struct bh_live *l, const char *n
 static int add_hold(struct members *m, const struct bh_live *l, const struct bh_hold *hold,
 		    __u32 held)
 {
-	struct bh_held *h;
+	struct bh_member *h;
 
 	if (hold->kind == BH_HOLD_SEGMENT)
 		return add_segment(m, l, hold->who, held);
@@ -217,7 +217,7 @@ static int add_hold(struct members *m, const struct bh_live *l, const struct bh_
 	return 0;
 }
 
-static bool covers(const struct bh_held *wide, const struct bh_held *narrow)
+static bool covers(const struct bh_member *wide, const struct bh_member *narrow)
 {
 	__u32 bits = wide->prefix.prefixlen, bytes = bits / 8;
 
@@ -234,11 +234,11 @@ static bool covers(const struct bh_held *wide, const struct bh_held *narrow)
 static void settle_prefixes(struct members *m, const struct bh_quarantine *slot)
 {
 	for (size_t i = 0; i < m->n; i++) {
-		struct bh_held *h = &m->v[i];
+		struct bh_member *h = &m->v[i];
 		bool hard = h->held && slot[h->held - 1].flags & BH_QUARANTINE_HARD;
 
 		for (size_t j = 0; j < m->n && !hard; j++) {
-			const struct bh_held *w = &m->v[j];
+			const struct bh_member *w = &m->v[j];
 			bool harder;
 
 			if (h->by != BH_HELD_ADDR || w->by != BH_HELD_ADDR || !w->held || w == h ||

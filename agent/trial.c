@@ -136,7 +136,7 @@ int bh_trial_confirm(struct bh_agent *a, int *ret_cut, struct bh_diags *d)
 		return r;
 	r = bh_kern_confirm(a->kern);
 	if (r < 0) {
-		bh_agent_unwrite(a, a->live.map);
+		bh_agent_unwrite(a, &a->live);
 		return refuse(d, r);
 	}
 	disarm(a);

@@ -91,8 +91,14 @@ struct sock {
 	struct sock_common __sk_common;
 	kuid_t sk_uid;
 	__u8 sk_kern_sock : 1;
+	__u16 sk_type;
+	__u16 sk_protocol;
 	__u32 sk_max_ack_backlog;
 	struct sock_cgroup_data sk_cgrp_data;
+} BH_CORE;
+
+struct socket {
+	struct sock *sk;
 } BH_CORE;
 
 /* What a program on setsockopt() is called with; its struct bpf_sockopt is a view of it. */
@@ -146,6 +152,16 @@ struct bpf_iter__tcp {
 struct bpf_iter__udp {
 	struct bpf_iter_meta *meta;
 	struct udp_sock *udp_sk;
+} BH_CORE;
+
+struct file;
+
+/* One for each file of a task; NULL: the end. */
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
 } BH_CORE;
 
 /* One for each socket that has storage in the map; NULL: the end. */

@@ -11,7 +11,10 @@
 struct bh_apply {
 	const char *file, *text;
 	size_t bytes;
-	bool dry_run;	   /* only see whether it would be taken */
+	const struct bh_caller *caller; /* bh_apply_run() fills it in */
+	bool dry_run;			/* only see whether it would be taken */
+	bool force;			/* the guard against locking oneself out is not asked */
+	bool enforce;	   /* also on a host that has never enforced, or was booted to observe */
 	__u64 confirm_ns;  /* it falls back after so long, unless it is confirmed; 0 = it stays */
 	__u64 rollback_of; /* the text is that of this generation; 0: it is new */
 };
@@ -19,8 +22,11 @@ struct bh_apply {
 /* Argument `confirm_s` of apply, rollback and mode. Return: 0, -EINVAL (it is in @reply). */
 int bh_arg_confirm(const struct bh_call *call, struct bh_reply *reply, __u64 *ret_ns);
 
+/* dry_run, force, enforce, confirm_s. Return: 0, -EINVAL (it is in @reply). */
+int bh_apply_args(const struct bh_call *call, struct bh_reply *reply, struct bh_apply *ret);
+
 /* The answer of `apply`, see proto.h. Return: 0, or -errno (see @reply): it was refused. */
-int bh_apply_run(struct bh_agent *a, const struct bh_call *call, const struct bh_apply *what,
+int bh_apply_run(struct bh_agent *a, const struct bh_call *call, struct bh_apply *what,
 		 struct bh_reply *reply);
 
 #endif

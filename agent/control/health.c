@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include "../holds.h"
+#include "../first.h"
 #include "health.h"
 
 struct exam {
@@ -200,7 +201,10 @@ static void exam_map(struct exam *e)
 	if (a->live.map && !a->no_policy && bh_map_enforces(a->live.map)) {
 		if (!has_failsafe(a->live.map))
 			note(e, "the map has no failsafe: a mistake in it can lock you out");
-		if (bh_agent_is_capped(a))
+		if (bh_agent_is_capped(a) && bh_never_enforced(a) && !a->boot_observe)
+			weak(e, "first apply: nothing is denied until `bulkhead apply --enforce "
+				"FILE` or `bulkhead mode enforce`");
+		else if (bh_agent_is_capped(a))
 			weak(e, "`bulkhead mode observe` is on: the map would enforce");
 	}
 }

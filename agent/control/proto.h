@@ -28,10 +28,14 @@
  *                                                  sessions {begun,denied,would_deny,ended} (since start),
  *                                                  events {seen,sent,lost}, cgroups {n,max,lost},
  *                                                  listeners {n,max,lost}, failsafes[{id,text,listener}], problems[...]
- * apply (C) file, text, [dry_run], [confirm_s]     generation, changes[{what (added|removed|changed),object,detail}],
- *                                                  entries {policy,addrs,prefixes,names,globs,users,rules},
- *                                                  cut (sockets destroyed), took_ms; code 1 with diags if refused
- * rollback (C) [generation], [dry_run], [confirm_s]   as apply, and back {a row of history}: where it went back to.
+ * apply (C) file, text, [dry_run], [force],        generation, changes[{what (added|removed|changed),object,detail}],
+ *           [enforce], [confirm_s]                 entries {policy,addrs,prefixes,names,globs,users,rules},
+ *                                                  cut (sockets destroyed), took_ms, mode_cap (observe|none);
+ *                                                  code 1 with diags if refused, 3 if it was taken, says enforce
+ *                                                  and only observes. force: also where it denies the caller's
+ *                                                  session, or that can't be told (confirm_s is as good for that). enforce: also the first on a
+ *                                                  host, and where `mode observe` is on
+ * rollback (C) [generation], and as apply          as apply, and back {a row of history}: where it went back to.
  *                                                  Without generation: the map before the live one. An unconfirmed one ends. Code 3: it is
  *                                                  what is live, nothing was done
  * history   [limit]                                rows, newest first, the last limit of them: {generation,live,
@@ -64,7 +68,8 @@
  * flows     [follow], [denied], [limit]            rows (see below), the last limit of them (100, at most 4096), oldest first; with
  *                                                  follow: the answer, then one {"event":{row}} line per record
  *                                                  until hang-up. denied: type deny and would_deny only
- * mode (C)  mode: observe|enforce, [confirm_s]     mode_cap, unconfirmed
+ * mode (C)  mode: observe|enforce, [force],        mode_cap, unconfirmed; enforce is refused like a map
+ *           [confirm_s]                            that denies the caller's session
  * confirm (C) [generation]                         generation, cut
  * quarantine (C) who, reason, [for_s], [even_failsafe]   quarantined, cut
  * release (C) who ("all"), [reason]                released, cut

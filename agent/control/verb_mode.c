@@ -6,6 +6,7 @@
  */
 #include <string.h>
 #include "apply.h"
+#include "lockout.h"
 #include "parts.h"
 #include "past.h"
 
@@ -55,15 +56,33 @@ static int change(struct bh_agent *a, const struct bh_call *call, bool observe, 
 	return r;
 }
 
+/*
+ * What was only observed so far is denied from here on: also the session it comes from? Unlike a
+ * map that is new to the host it has been seen at work, so who comes from nowhere may.
+ */
+static int guard(struct bh_agent *a, const struct bh_caller *caller, struct bh_reply *reply)
+{
+	_cleanup_(bh_lockout_clear) struct bh_lockout k = {0};
+	int r;
+
+	if (!a->live.map || !bh_kern_generation(a->kern))
+		return 0;
+	r = bh_lockout_check(a, &a->live, caller, bh_kern_generation(a->kern), BH_ERROR,
+			     &reply->diags, &k);
+	return r ? r : k.n_denied ? -EINVAL : 0;
+}
+
 static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
 {
 	const char *mode = NULL;
 	__u64 confirm_ns = 0;
-	bool observe;
+	bool observe, changed, force = false;
 	int r = bh_arg_need(call, "mode", reply, &mode);
 
 	if (r == 0)
 		r = bh_arg_confirm(call, reply, &confirm_ns);
+	if (r == 0)
+		r = bh_arg_bool(call, "force", reply, &force);
 	if (r < 0)
 		return r;
 	observe = !strcmp(mode, "observe");
@@ -73,7 +92,10 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 	if (!bh_kern_generation(a->kern))
 		return bh_reply_fail(reply, BH_EXIT_FAILED, "apply a map: bulkhead apply FILE",
 				     "there is no map, and nothing is denied");
-	if (observe != bh_agent_is_capped(a))
+	changed = observe != bh_agent_is_capped(a);
+	if (changed && !observe && !force)
+		r = guard(a, call->caller, reply);
+	if (r == 0 && changed)
 		r = change(a, call, observe, observe ? 0 : confirm_ns, reply);
 	if (r < 0)
 		return r;
@@ -84,6 +106,6 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 	return reply->data ? 0 : -ENOMEM;
 }
 
-static const char *const args[] = {"mode", "confirm_s", NULL};
+static const char *const args[] = {"mode", "confirm_s", "force", NULL};
 
 const struct bh_verb bh_verb_mode = {.name = "mode", .changes = true, .args = args, .run = run};

@@ -64,6 +64,8 @@ static int go_back(struct bh_agent *a, const struct bh_call *call, const struct 
 	struct bh_apply what = {.file = file,
 				.dry_run = wish->dry_run,
 				.confirm_ns = wish->confirm_ns,
+				.force = wish->force,
+				.enforce = wish->enforce,
 				.rollback_of = r->generation};
 	int err = file && back ? 0 : -ENOMEM;
 
@@ -120,9 +122,7 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 	int err = bh_arg_int(call, "generation", 1, (json_int_t)BH_HISTORY_MAX_GEN, reply, &gen);
 
 	if (err == 0)
-		err = bh_arg_bool(call, "dry_run", reply, &what.dry_run);
-	if (err == 0)
-		err = bh_arg_confirm(call, reply, &what.confirm_ns);
+		err = bh_apply_args(call, reply, &what);
 	if (err < 0)
 		return err;
 	if (bh_trial_runs(a))
@@ -134,7 +134,7 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 				     : go_back(a, call, r, &what, reply);
 }
 
-static const char *const args[] = {"generation", "dry_run", "confirm_s", NULL};
+static const char *const args[] = {"generation", "dry_run", "force", "enforce", "confirm_s", NULL};
 
 const struct bh_verb bh_verb_rollback = {
 	.name = "rollback", .changes = true, .args = args, .run = run};

@@ -77,7 +77,7 @@ static int put(struct bh_kern *k, enum bh_map_id map, const void *key, const __u
 	return bpf_map_update_elem(bh_kern_map_fd(k, map), key, held, BPF_ANY);
 }
 
-static int put_member(struct bh_kern *k, const struct bh_held *h, struct members *m)
+static int put_member(struct bh_kern *k, const struct bh_member *h, struct members *m)
 {
 	struct bh_name_key *unit;
 
@@ -95,7 +95,7 @@ static int put_member(struct bh_kern *k, const struct bh_held *h, struct members
 	}
 }
 
-static int put_members(struct bh_kern *k, const struct bh_held *held, size_t n, struct members *m)
+static int put_members(struct bh_kern *k, const struct bh_member *held, size_t n, struct members *m)
 {
 	int r = 0;
 
@@ -136,7 +136,7 @@ static int put_slots(struct bh_kern *k, const struct bh_quarantine *slot, bool o
 }
 
 int bh_kern_quarantine(struct bh_kern *k, const struct bh_quarantine *slot,
-		       const struct bh_held *held, size_t n, struct bh_diags *d)
+		       const struct bh_member *held, size_t n, struct bh_diags *d)
 {
 	_cleanup_(members_free) struct members m = {0};
 	int r;

@@ -7,18 +7,12 @@
 #include <string.h>
 #include "kern_internal.h"
 
-/* What an iterator printed. */
-struct printed {
-	void *data;
-	size_t len, size;
-};
-
-static void printed_free(struct printed *p)
+void bh_printed_clear(struct bh_printed *p)
 {
 	free(p->data);
 }
 
-static int read_all(int fd, struct printed *p)
+static int read_all(int fd, struct bh_printed *p)
 {
 	for (;;) {
 		ssize_t n;
@@ -41,9 +35,8 @@ static int read_all(int fd, struct printed *p)
 	}
 }
 
-/* Runs a whole iterator. Return: 0 or -errno. */
-static int run(struct bh_kern *k, enum bh_prog id, union bpf_iter_link_info *target,
-	       struct printed *ret)
+int bh_iter_run(struct bh_kern *k, enum bh_prog id, union bpf_iter_link_info *target,
+		struct bh_printed *ret)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .iter_info = target,
 		    .iter_info_len = target ? sizeof(*target) : 0);
@@ -62,13 +55,13 @@ int bh_iter_walk(struct bh_kern *k, __u32 sides_mask, struct bh_diags *d)
 		.cgroup = {.order = BPF_CGROUP_ITER_DESCENDANTS_PRE,
 			   .cgroup_fd = (__u32)k->cgroup_fd},
 	};
-	_cleanup_(printed_free) struct printed nothing = {0};
+	_cleanup_(bh_printed_clear) struct bh_printed nothing = {0};
 	struct bh_walk walk = {.sides_mask = sides_mask};
 	__u32 zero = 0;
 	int r = bpf_map_update_elem(bh_kern_map_fd(k, BH_MAP_WALK), &zero, &walk, BPF_ANY);
 
 	if (r == 0)
-		r = run(k, BH_PROG_CG_WALK, &target, &nothing);
+		r = bh_iter_run(k, BH_PROG_CG_WALK, &target, &nothing);
 	if (r < 0)
 		return kern_error(d, r, NULL, "can't walk the cgroups of '%s': %s", k->cgroup_path,
 				  strerror(-r));
@@ -100,8 +93,8 @@ static int take_from(struct bh_kern *k, const struct bh_kern *s, struct bh_diags
 		enum bh_prog prog = takes[i % ARRAY_SIZE(takes)].prog;
 		_cleanup_close_ int fd = bh_pin_get(s, "maps", takes[i % ARRAY_SIZE(takes)].map);
 		union bpf_iter_link_info target = {.map = {.map_fd = (__u32)fd}};
-		_cleanup_(printed_free) struct printed nothing = {0};
-		int r = fd < 0 ? fd : run(k, prog, &target, &nothing);
+		_cleanup_(bh_printed_clear) struct bh_printed nothing = {0};
+		int r = fd < 0 ? fd : bh_iter_run(k, prog, &target, &nothing);
 
 		if (r < 0)
 			return kern_error(d, r, NULL, "%s: can't take over what '%s' knows: %s",
@@ -125,7 +118,7 @@ static int take_sockets(struct bh_kern *k, struct bh_diags *d)
 int bh_kern_seed(struct bh_kern *k, struct bh_diags *d)
 {
 	static const enum bh_prog seeds[] = {BH_PROG_SEED_TCP, BH_PROG_SEED_UDP};
-	_cleanup_(printed_free) struct printed nothing = {0};
+	_cleanup_(bh_printed_clear) struct bh_printed nothing = {0};
 	int r = bh_kern_walk(k, d);
 
 	if (r == 0)
@@ -133,7 +126,7 @@ int bh_kern_seed(struct bh_kern *k, struct bh_diags *d)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(seeds); i++) {
-		r = run(k, seeds[i], NULL, &nothing);
+		r = bh_iter_run(k, seeds[i], NULL, &nothing);
 		if (r < 0)
 			return kern_error(d, r, NULL,
 					  "can't list the sockets that are older: %s: %s",
@@ -144,9 +137,9 @@ int bh_kern_seed(struct bh_kern *k, struct bh_diags *d)
 
 int bh_kern_cut(struct bh_kern *k, int (*destroy)(const struct bh_cut *cut, size_t n))
 {
-	_cleanup_(printed_free) struct printed cut = {0};
+	_cleanup_(bh_printed_clear) struct bh_printed cut = {0};
 	bool by_bpf = bh_has(k, BH_FEAT_SOCK_DESTROY);
-	int r = run(k, by_bpf ? BH_PROG_CUT_TCP : BH_PROG_CUT_LIST, NULL, &cut);
+	int r = bh_iter_run(k, by_bpf ? BH_PROG_CUT_TCP : BH_PROG_CUT_LIST, NULL, &cut);
 	size_t n = cut.len / sizeof(struct bh_cut);
 
 	if (r < 0)

@@ -12,7 +12,9 @@
 #ifndef BH_KERN_H
 #define BH_KERN_H
 
+#include <sys/types.h>
 #include "../policy/compile.h"
+#include "../../include/bh_held.h"
 #include "../../include/bh_reason.h"
 
 struct bh_kern;
@@ -149,7 +151,7 @@ enum bh_held_by { BH_HELD_SEG, BH_HELD_UNIT, BH_HELD_ADDR };
  * Who is in the quarantine of slot @held - 1; 0: nobody's, a hole in a prefix around it. @seg is
  * the identity, and of an address the quarantine whose hole it is: only the agent reads that.
  */
-struct bh_held {
+struct bh_member {
 	enum bh_held_by by;
 	__u32 held;
 	__u32 seg;
@@ -166,7 +168,7 @@ struct bh_held {
  * @d; then some of it may hold).
  */
 int bh_kern_quarantine(struct bh_kern *k, const struct bh_quarantine *slot,
-		       const struct bh_held *held, size_t n, struct bh_diags *d);
+		       const struct bh_member *held, size_t n, struct bh_diags *d);
 
 /* A rule that is just in time, and until when (boot time) it is open. */
 struct bh_jit {
@@ -218,6 +220,15 @@ int bh_kern_each_listener(struct bh_kern *k,
 			  void *ctx);
 int bh_kern_each_cgroup(struct bh_kern *k,
 			int (*fn)(void *ctx, __u64 cgid, const struct bh_cgroup *cg), void *ctx);
+/**
+ * bh_kern_task_sockets - the established TCP connections that a process holds
+ * @pid: as our pid namespace counts; 0 = every process: two that hold one tell of it twice
+ * @fn:  returns non-zero to end it; that is returned
+ *
+ * Sockets of every network namespace. Return: 0 (also where there is no such process), -errno.
+ */
+int bh_kern_task_sockets(struct bh_kern *k, pid_t pid,
+			 int (*fn)(void *ctx, const struct bh_held *held), void *ctx);
 /* Segment of (cgroup, uid) on the live side. */
 int bh_kern_whois(struct bh_kern *k, __u64 cgid, __u32 uid, __u32 *ret_identity);
 

@@ -58,6 +58,7 @@ enum bh_prog {
 	BH_PROG_TAKE_UDP,
 	BH_PROG_TAKE_FACTS,
 	BH_PROG_TAKE_BOUND,
+	BH_PROG_TASK_SOCKS,
 	BH_PROG_MAX,
 };
 
@@ -354,6 +355,17 @@ int bh_table_make(struct bh_kern *k, enum bh_map_id id, __u64 gen, const struct 
 		  struct bh_diags *d);
 
 /* --- iter.c -------------------------------------------------------------------------------- */
+
+/* What an iterator printed. */
+struct bh_printed {
+	void *data;
+	size_t len, size;
+};
+
+void bh_printed_clear(struct bh_printed *p);
+/* Run a whole iterator, on @target or on all there is (NULL). Return: 0 or -errno. */
+int bh_iter_run(struct bh_kern *k, enum bh_prog id, union bpf_iter_link_info *target,
+		struct bh_printed *ret);
 
 /* Run bh_cg_walk over every cgroup of the agent's root, for the sides of @mask. */
 int bh_iter_walk(struct bh_kern *k, __u32 sides_mask, struct bh_diags *d);

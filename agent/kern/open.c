@@ -43,6 +43,7 @@ const struct bh_prog_desc bh_progs[BH_PROG_MAX] = {
 	[BH_PROG_TAKE_UDP] = {"bh_take_udp", BH_ROLE_ITER, BH_FEAT_BTF},
 	[BH_PROG_TAKE_FACTS] = {"bh_take_facts", BH_ROLE_ITER, BH_FEAT_BTF},
 	[BH_PROG_TAKE_BOUND] = {"bh_take_bound", BH_ROLE_ITER, BH_FEAT_BTF},
+	[BH_PROG_TASK_SOCKS] = {"bh_task_socks", BH_ROLE_ITER, BH_FEAT_BTF},
 };
 
 const char *const bh_map_names[BH_MAP_MAX] = {

@@ -97,8 +97,8 @@ out=$(as $report apply --yes "$SCOPE_DIR/shop.yaml" 2>&1)
 is "a contained root service may not apply" 1 $?
 check "and is told why" grep -q "login session" <<< "$out"
 check "but reads" eval "as $report version"
-check "a login session may" as $session apply --yes "$SCOPE_DIR/shop.yaml"
-check "a segment with admin: true may" as $ops apply --yes "$SCOPE_DIR/shop.yaml"
+check "a login session may" as $session apply --force --enforce --yes "$SCOPE_DIR/shop.yaml"
+check "a segment with admin: true may" as $ops apply --force --enforce --yes "$SCOPE_DIR/shop.yaml"
 as "$ops/../other.service" mode observe > /dev/null 2>&1
 is "another may not" 1 $?
 as "$report/user.slice/session-9.scope" mode observe > /dev/null 2>&1
@@ -185,12 +185,12 @@ bhr() { on shop "$BUILD/bulkhead" --control "$dir/run/control.sock" "$@"; }
 wait_for 60 bhr version
 on shop sh -c "dd if=/dev/zero of=$dir/run/fill bs=1k" 2> /dev/null
 sed 's/tcp.6379/tcp\/6380/' "$SCOPE_DIR/shop.yaml" > "$SCOPE_DIR/less.yaml"
-bhr apply --yes "$SCOPE_DIR/less.yaml" > "$SCOPE_DIR/full.out" 2>&1
+bhr apply --force --yes "$SCOPE_DIR/less.yaml" > "$SCOPE_DIR/full.out" 2>&1
 is "on a full disk a map is refused" 1 $?
 check "and why" grep -q "No space left" "$SCOPE_DIR/full.out"
 is "what was enforced stays" answered "$(ask shop system.slice/nginx.service tcp 10.77.0.1 6379)"
 on shop rm "$dir/run/fill"
-check "with room again it is taken" bhr apply --yes "$SCOPE_DIR/less.yaml"
+check "with room again it is taken" bhr apply --force --yes "$SCOPE_DIR/less.yaml"
 is "and enforced" EPERM "$(ask shop system.slice/nginx.service tcp 10.77.0.1 6379)"
 check "stopped" agent_kill shop TERM
 on shop umount "$dir/run"

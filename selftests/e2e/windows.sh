@@ -52,7 +52,7 @@ s.connect(path)
 lines = s.makefile("rb")
 good = 0
 for i in range(n):
-    args = {"file": sys.argv[2], "text": other if i % 2 else text}
+    args = {"file": sys.argv[2], "text": other if i % 2 else text, "force": True}
     s.sendall(json.dumps({"verb": "apply", "args": args}).encode() + b"\n")
     good += json.loads(lines.readline())["code"] == 0
 print(good)

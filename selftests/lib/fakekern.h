@@ -18,8 +18,8 @@ static struct {
 	__u64 now_ns;			      /* against trial_ns */
 	int turns, confirm_error;
 	struct bh_quarantine slot[BH_QUARANTINE_MAX];
-	struct bh_held held[BH_QUARANTINE_MAX];
-	size_t n_held;
+	struct bh_member member[BH_QUARANTINE_MAX];
+	size_t n_member;
 	struct bh_grant grant[BH_GRANTS_MAX];
 	struct bh_jit jit[BH_GRANTS_MAX];
 	size_t n_jit;
@@ -39,6 +39,10 @@ static struct {
 	__u64 cgid[8];
 	struct bh_cgroup cgroup[8];
 	size_t n_cgroup;
+	struct bh_held held[8];
+	pid_t held_by[8];
+	size_t n_held;
+	int held_error;
 	__u64 stat[BH_STAT_MAX];
 	struct bh_count reason[BH_REASON_MAX];
 	int nic_error;
@@ -165,12 +169,12 @@ __u64 bh_kern_open_until(_unused_ const struct bh_kern *k)
 }
 
 int bh_kern_quarantine(_unused_ struct bh_kern *k, const struct bh_quarantine *slot,
-		       const struct bh_held *held, size_t n, _unused_ struct bh_diags *d)
+		       const struct bh_member *held, size_t n, _unused_ struct bh_diags *d)
 {
 	memcpy(fake.slot, slot, sizeof(fake.slot));
 	if (n)
-		memcpy(fake.held, held, MIN(n, ARRAY_SIZE(fake.held)) * sizeof(*held));
-	fake.n_held = n;
+		memcpy(fake.member, held, MIN(n, ARRAY_SIZE(fake.member)) * sizeof(*held));
+	fake.n_member = n;
 	return 0;
 }
 
@@ -313,6 +317,17 @@ int bh_kern_each_cgroup(_unused_ struct bh_kern *k,
 
 	for (size_t i = 0; !r && i < fake.n_cgroup; i++)
 		r = fn(ctx, fake.cgid[i], &fake.cgroup[i]);
+	return r;
+}
+
+int bh_kern_task_sockets(_unused_ struct bh_kern *k, pid_t pid,
+			 int (*fn)(void *ctx, const struct bh_held *held), void *ctx)
+{
+	int r = fake.held_error;
+
+	for (size_t i = 0; !r && i < fake.n_held; i++)
+		if (!pid || fake.held_by[i] == pid)
+			r = fn(ctx, &fake.held[i]);
 	return r;
 }
 

@@ -173,9 +173,11 @@ agent_kill() { # host signal
 	wait_for "${PATIENCE_S:-5}" eval "! kill -0 $pid" || { echo "the agent of $1 did not end"; return 1; }
 }
 
+# A test has no console and no login that a map could cut, and its map is meant from the first on.
 bh() { # host arguments...
 	local host=$1
 	shift
+	[ "${1:-}" != apply ] || set -- apply --force --enforce "${@:2}"
 	"$BUILD/bulkhead" --control "$SCOPE_DIR/$host/run/control.sock" "$@"
 }
 

@@ -40,7 +40,7 @@ static __u64 now_ns(void)
 /* --- who is held ------------------------------------------------------------------------------------ */
 
 static struct bh_quarantine slot[BH_QUARANTINE_MAX];
-static struct bh_held held[8];
+static struct bh_member held[8];
 static size_t n_held;
 
 static void release_all(void)
@@ -50,9 +50,9 @@ static void release_all(void)
 	n_held = 0;
 }
 
-static struct bh_held *hold(enum bh_held_by by, __u32 flags, __u64 until_ns)
+static struct bh_member *hold(enum bh_held_by by, __u32 flags, __u64 until_ns)
 {
-	struct bh_held *h = &held[n_held];
+	struct bh_member *h = &held[n_held];
 
 	slot[n_held] = (struct bh_quarantine){until_ns, BH_QUARANTINE_ON | flags, 0};
 	h->by = by;
@@ -72,7 +72,7 @@ static void hold_unit(const char *name)
 
 static void hold_addr(const char *text, __u32 bits, __u32 flags)
 {
-	struct bh_held *h = hold(BH_HELD_ADDR, flags, 0);
+	struct bh_member *h = hold(BH_HELD_ADDR, flags, 0);
 	struct bh_addr addr = pol_addr(text);
 
 	h->prefix.prefixlen = strchr(text, ':') ? bits : 96 + bits;

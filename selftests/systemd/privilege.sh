@@ -44,15 +44,15 @@ Restart=no"
 # --- what is left is needed ----------------------------------------------------------------------
 
 check "started with all it may" inside systemctl start bulkhead.service
-check "and applies a map" inside bulkhead apply --yes /etc/bulkhead/shop.yaml
+check "and applies a map" inside bulkhead apply --force --enforce --yes /etc/bulkhead/shop.yaml
 check "exposure is 2.0 or less" inside systemd-analyze security --threshold=20 bulkhead.service
 is "a reader's group owns the socket" "bulkhead-read 660" \
 	"$(inside stat -c '%G %a' /run/bulkhead/control.sock)"
 
 # A life as short as it can be, to where it fails. Return: 0 if nothing did.
 works() {
-	inside systemctl restart bulkhead.service && inside bulkhead apply --yes /etc/bulkhead/other.yaml &&
-		inside bulkhead apply --yes /etc/bulkhead/shop.yaml &&
+	inside systemctl restart bulkhead.service && inside bulkhead apply --force --enforce --yes /etc/bulkhead/other.yaml &&
+		inside bulkhead apply --force --enforce --yes /etc/bulkhead/shop.yaml &&
 		! grep problem <<< "$(inside bulkhead status)"
 }
 
@@ -120,7 +120,7 @@ ExecStart=strace -f -qq -c -U name -o /var/lib/bulkhead/calls /usr/sbin/bulkhead
 NotifyAccess=all
 WatchdogSec=0"
 check "a life under strace: it starts" inside systemctl restart bulkhead.service
-check "applies" inside bulkhead apply --yes /etc/bulkhead/other.yaml
+check "applies" inside bulkhead apply --force --enforce --yes /etc/bulkhead/other.yaml
 for ask in "get segments" "get workloads" "get listeners" "flows" "diff /etc/bulkhead/other.yaml" \
 	"explain web cache:6380/tcp" "mode observe" "mode enforce" "version" "status"; do
 	# shellcheck disable=SC2086  # several words

@@ -69,9 +69,13 @@ check "the server starts" wait_for 20 gets answered report-ask 10.77.0.1 6379
 check "enabled and started" inside systemctl enable --now bulkhead.service
 is "it is ready when the start returns" active "$(property ActiveState)"
 is "and says that there is no map" "no map yet, nothing is denied" "$(property StatusText)"
-check "apply" inside bulkhead apply --yes /etc/bulkhead/shop.yaml
+check "apply" inside bulkhead apply --force --enforce --yes /etc/bulkhead/shop.yaml
 holds "applied"
 first=$(generation)
+# its sandbox lets it see who asks, and what he holds
+out=$(inside bulkhead apply --yes /etc/bulkhead/shop.yaml 2>&1)
+is "from no session it takes --force" 1 $?
+check "and says so" grep -q "lock you out: bulkhead (pid [0-9]*) came over no TCP connection" <<< "$out"
 status=$(inside systemctl status bulkhead.service)
 check "systemctl status shows what is enforced" \
 	grep -qF "Status: \"generation $first, map shop, mode enforce\"" <<< "$status"

@@ -24,6 +24,9 @@
 	"default: { ingress: deny, egress: deny }\\n"                                              \
 	"segments:\\n  staff: { match: { cgroup: /user.slice, user: alice } }\\n"
 
+/* On a host that is new, from a caller of no session: see control_apply.c. */
+#define FORCED "\"force\":true,\"enforce\":true,"
+
 static struct bh_caller root = {.pid = 7,
 				.uid = 0,
 				.reader = true,
@@ -77,10 +80,10 @@ static void apply(struct bh_agent *a, const char *map_json)
 {
 	_cleanup_free_ char *line = NULL;
 
-	assert_true(
-		asprintf(&line,
-			 "{\"verb\":\"apply\",\"args\":{\"file\":\"shop.yaml\",\"text\":\"%s\"}}",
-			 map_json) > 0);
+	assert_true(asprintf(&line,
+			     "{\"verb\":\"apply\",\"args\":{" FORCED
+			     "\"file\":\"shop.yaml\",\"text\":\"%s\"}}",
+			     map_json) > 0);
 	expect(a, line, 0, "\"generation\":");
 }
 
@@ -92,8 +95,8 @@ static void three_maps(struct bh_agent *a)
 }
 
 #define HISTORY	     "{\"verb\":\"history\"}"
-#define ROLLBACK     "{\"verb\":\"rollback\"}"
-#define BACK_TO(gen) "{\"verb\":\"rollback\",\"args\":{\"generation\":" gen "}}"
+#define ROLLBACK     "{\"verb\":\"rollback\",\"args\":{\"force\":true}}"
+#define BACK_TO(gen) "{\"verb\":\"rollback\",\"args\":{" FORCED "\"generation\":" gen "}}"
 #define GET_MAP	     "{\"verb\":\"get\",\"args\":{\"what\":\"map\"}}"
 #define GET(gen)     "{\"verb\":\"get\",\"args\":{\"what\":\"map\",\"generation\":" gen "}}"
 
@@ -127,13 +130,15 @@ static void only_what_was_enforced(void **state)
 	size_t n;
 
 	expect(a,
-	       "{\"verb\":\"apply\",\"args\":{\"dry_run\":true,\"text\":\"" MAP("x", "observe",
-										"") "\"}}",
+	       "{\"verb\":\"apply\",\"args\":{" FORCED
+	       "\"dry_run\":true,\"text\":\"" MAP("x", "observe", "") "\"}}",
 	       0, "\"generation\"");
-	expect(a, "{\"verb\":\"apply\",\"args\":{\"text\":\"version: 2\"}}", 1, "\"error\"");
+	expect(a, "{\"verb\":\"apply\",\"args\":{" FORCED "\"text\":\"version: 2\"}}", 1,
+	       "\"error\"");
 	fake.publish_error = -EIO;
-	expect(a, "{\"verb\":\"apply\",\"args\":{\"text\":\"" MAP("x", "observe", "") "\"}}", 1,
-	       "publish");
+	expect(a,
+	       "{\"verb\":\"apply\",\"args\":{" FORCED "\"text\":\"" MAP("x", "observe", "") "\"}}",
+	       1, "publish");
 	fake.publish_error = 0;
 	(void)bh_history_list(a->history, &n);
 	assert_int_equal(n, 0);
@@ -209,8 +214,10 @@ static void it_can_t_be_written(void **state)
 
 	snprintf(path, sizeof(path), "%s/history", test_dir);
 	assert_int_equal(bh_file_replace(path, "x", 1, 0600, NULL), 0);
-	expect(a, "{\"verb\":\"apply\",\"args\":{\"text\":\"" MAP("one", "enforce", "") "\"}}", 0,
-	       "generation 1 is not in the history: Not a directory");
+	expect(a,
+	       "{\"verb\":\"apply\",\"args\":{" FORCED
+	       "\"text\":\"" MAP("one", "enforce", "") "\"}}",
+	       0, "generation 1 is not in the history: Not a directory");
 	assert_true(fake.gen == 1);
 	expect(a, "{\"verb\":\"mode\",\"args\":{\"mode\":\"observe\"}}", 0,
 	       "generation 2 is not in the history");
@@ -265,7 +272,7 @@ static void a_dry_rollback(void **state)
 	struct bh_agent *a = *state;
 
 	three_maps(a);
-	expect(a, "{\"verb\":\"rollback\",\"args\":{\"dry_run\":true}}", 0,
+	expect(a, "{\"verb\":\"rollback\",\"args\":{" FORCED "\"dry_run\":true}}", 0,
 	       "\"object\":\"map name\",\"detail\":\"three -> two\"");
 	assert_true(fake.gen == 3);
 	assert_string_equal(a->live.map->name, "three");
@@ -358,7 +365,7 @@ static void the_live_text_was_lost(void **state)
 	assert_null(a->live.map);
 	expect(a, HISTORY, 0, "\"generation\":3,\"live\":true");
 	expect(a, GET_MAP, 0, "\"text\":\"version: 1\\nname: three\\n");
-	expect(a, "{\"verb\":\"rollback\",\"args\":{\"dry_run\":true}}", 0,
+	expect(a, "{\"verb\":\"rollback\",\"args\":{" FORCED "\"dry_run\":true}}", 0,
 	       "\"back\":{\"generation\":2,");
 	/* it is what is enforced, and yet there is something to do */
 	expect(a, BACK_TO("3"), 0, "\"generation\":4");

@@ -19,6 +19,8 @@
 	"failsafe:\\n  - { id: desk, from: { cidr: [10.0.0.1/32] }, port: tcp/22 }\\n" more
 
 #define ENFORCING MAP("enforce", "")
+/* On a host that is new, from a caller of no session: see control_apply.c. */
+#define FORCED "\"force\":true,\"enforce\":true,"
 
 static struct bh_caller root = {.pid = 7,
 				.uid = 0,
@@ -72,10 +74,10 @@ static void apply(struct bh_agent *a, const char *map_json)
 {
 	_cleanup_free_ char *line = NULL;
 
-	assert_true(
-		asprintf(&line,
-			 "{\"verb\":\"apply\",\"args\":{\"file\":\"shop.yaml\",\"text\":\"%s\"}}",
-			 map_json) > 0);
+	assert_true(asprintf(&line,
+			     "{\"verb\":\"apply\",\"args\":{" FORCED
+			     "\"file\":\"shop.yaml\",\"text\":\"%s\"}}",
+			     map_json) > 0);
 	expect(a, line, 0, "\"generation\":");
 }
 
@@ -148,14 +150,15 @@ static void apply_says_what_changes(void **state)
 {
 	struct bh_agent *a = *state;
 
-	expect(a, "{\"verb\":\"apply\",\"args\":{\"text\":\"" ENFORCING "\"}}", 0,
+	expect(a, "{\"verb\":\"apply\",\"args\":{" FORCED "\"text\":\"" ENFORCING "\"}}", 0,
 	       "\"what\":\"added\",\"object\":\"segment web\"");
 	fake.cut_error = 3;
-	expect(a, "{\"verb\":\"apply\",\"args\":{\"text\":\"" ENFORCING "\"}}", 0, "\"cut\":3");
+	expect(a, "{\"verb\":\"apply\",\"args\":{" FORCED "\"text\":\"" ENFORCING "\"}}", 0,
+	       "\"cut\":3");
 	fake.cut_error = -EOPNOTSUPP;
-	expect(a, "{\"verb\":\"apply\",\"args\":{\"text\":\"" ENFORCING "\"}}", 0,
+	expect(a, "{\"verb\":\"apply\",\"args\":{" FORCED "\"text\":\"" ENFORCING "\"}}", 0,
 	       "end on their next packet");
-	expect(a, "{\"verb\":\"apply\",\"args\":{\"text\":\"" ENFORCING "\"}}", 0,
+	expect(a, "{\"verb\":\"apply\",\"args\":{" FORCED "\"text\":\"" ENFORCING "\"}}", 0,
 	       "failsafe 'desk' reaches no listener");
 }
 
@@ -164,8 +167,10 @@ static void dry_run(void **state)
 	struct bh_agent *a = *state;
 	char path[96];
 
-	expect(a, "{\"verb\":\"apply\",\"args\":{\"dry_run\":true,\"text\":\"" ENFORCING "\"}}", 0,
-	       "\"generation\":1");
+	expect(a,
+	       "{\"verb\":\"apply\",\"args\":{" FORCED "\"dry_run\":true,\"text\":\"" ENFORCING
+	       "\"}}",
+	       0, "\"generation\":1");
 	assert_int_equal(fake.publishes, 0);
 	assert_null(a->live.map);
 	snprintf(path, sizeof(path), "%s/state", test_dir);
@@ -228,7 +233,8 @@ static void the_cap(void **state)
 	gen = fake.gen;
 	expect(a, "{\"verb\":\"mode\",\"args\":{\"mode\":\"observe\"}}", 0, "\"observe\"");
 	assert_true(fake.gen == gen);
-	expect(a, "{\"verb\":\"mode\",\"args\":{\"mode\":\"enforce\"}}", 0, "\"none\"");
+	expect(a, "{\"verb\":\"mode\",\"args\":{\"force\":true,\"mode\":\"enforce\"}}", 0,
+	       "\"none\"");
 	assert_false(a->live.compiled->side.flags & BH_SIDE_OBSERVE);
 	assert_true(fake.gen > gen);
 	expect(a, STATUS, 0, "\"enforcing\"");

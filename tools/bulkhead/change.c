@@ -34,10 +34,25 @@ static void print_done(struct bh_cli *cli, const struct bh_change *c, const json
 		bh_paint(cli, BH_GREEN), c->done, bh_paint(cli, BH_PLAIN),
 		bh_json_u64(data, "generation"), bh_json_u64(data, "entries.policy"), cut,
 		cut == 1 ? "" : "s", bh_json_u64(data, "took_ms"));
+	if (!strcmp(bh_json_str(data, "mode_cap"), "observe"))
+		fprintf(cli->out, "%sOBSERVING, nothing is denied%s\n", bh_paint(cli, BH_YELLOW),
+			bh_paint(cli, BH_PLAIN));
+}
+
+/* What was said on the command line, for the look and for the deed. */
+static void add_words(const struct bh_cli *cli, json_t *args)
+{
+	if (args && cli->force)
+		(void)json_object_set_new(args, "force", json_true());
+	if (args && cli->enforce)
+		(void)json_object_set_new(args, "enforce", json_true());
+	if (args && cli->confirm_s)
+		(void)json_object_set_new(args, "confirm_s", json_integer(cli->confirm_s));
 }
 
 static int look(struct bh_cli *cli, struct bh_change *c, json_t **ret_data)
 {
+	add_words(cli, c->look);
 	if (c->look)
 		(void)json_object_set_new(c->look, "dry_run", json_true());
 	return bh_ask(cli, c->verb, TAKE_PTR(c->look), ret_data);
@@ -52,7 +67,8 @@ static int preview(struct bh_cli *cli, struct bh_change *c)
 	if (cli->json || !isatty(STDIN_FILENO))
 		return bh_confirm(cli, "");
 	code = look(cli, c, &data);
-	if (code != BH_EXIT_OK || !data)
+	/* a map that says enforce and only observes is a "no", and may be applied all the same */
+	if (!data || (code != BH_EXIT_OK && !json_object_get(data, "took_ms")))
 		return code;
 	print_changes(cli, c, data);
 	/* from here on something may be denied that never was: it has to be confirmed */
@@ -70,13 +86,12 @@ static int run(struct bh_cli *cli, struct bh_change *c)
 
 	if (code != BH_EXIT_OK)
 		return code;
-	if (cli->confirm_s && c->args)
-		(void)json_object_set_new(c->args, "confirm_s", json_integer(cli->confirm_s));
+	add_words(cli, c->args);
 	if (cli->dry_run)
 		code = look(cli, c, &data);
 	else
 		code = bh_ask(cli, c->verb, TAKE_PTR(c->args), &data);
-	if (code != BH_EXIT_OK || !data)
+	if (!data || (code != BH_EXIT_OK && !json_object_get(data, "took_ms")))
 		return code;
 	if (!shown)
 		print_changes(cli, c, data);

@@ -18,7 +18,7 @@ struct bh_cli {
 	const char *control;
 	const char *format;
 	bool help, version;
-	bool yes, dry_run, offline, all, follow, denied, no_confirm, even_failsafe;
+	bool yes, dry_run, force, enforce, offline, all, follow, denied, no_confirm, even_failsafe;
 	unsigned confirm_s, for_s; /* 0 = not given */
 	const char *reason, *from, *to, *port, *user;
 	unsigned limit; /* 0 = not given */

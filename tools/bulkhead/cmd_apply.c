@@ -23,6 +23,10 @@ static const struct bh_opt opts[] = {
 	 BH_OPT_AT(confirm_s), BH_OPT_SPAN, 0},
 	{"no-confirm", NULL, "it stays, also where it begins to enforce", BH_OPT_AT(no_confirm),
 	 BH_OPT_FLAG, 0},
+	{"force", NULL, "also if it denies the session it comes from, or that can't be told",
+	 BH_OPT_AT(force), BH_OPT_FLAG, 0},
+	{"enforce", NULL, "also the first map on this host, which else observes",
+	 BH_OPT_AT(enforce), BH_OPT_FLAG, 0},
 	{"yes", NULL, "do not ask", BH_OPT_AT(yes), BH_OPT_FLAG, 'y'},
 };
 
@@ -35,7 +39,13 @@ const struct bh_command bh_cmd_apply = {
 		"cut.\nThe agent keeps a copy: what happens to FILE later changes nothing.\n\nWith --confirm the "
 		"kernel goes back to what was enforced before when TIME (90s, 5m, 1h) is\nover, also "
 		"with the agent dead, unless `bulkhead confirm` is said; nothing is cut before. That\n"
-		"is the default (5m) where a person at a terminal lets the host begin to enforce.",
+		"is the default (5m) where a person at a terminal lets the host begin to enforce.\n\n"
+		"A map that would deny the session it comes from is refused: the TCP connections of "
+		"whoever\nstarted this command, and who started them, are looked at. Where there are "
+		"none, as for a\nscript of cron, and there is no console either, --force says that it "
+		"is meant.\n\nThe first map on a host observes: nothing is denied, whatever it says, "
+		"until --enforce or\n`bulkhead mode enforce`. Exit status 3 if FILE says enforce and "
+		"only observes.",
 	.opts = opts,
 	.n_opts = ARRAY_SIZE(opts),
 	.min_args = 1,

@@ -27,6 +27,8 @@ static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 	args = json_pack("{s:s}", "mode", mode);
 	if (args && cli->confirm_s)
 		(void)json_object_set_new(args, "confirm_s", json_integer(cli->confirm_s));
+	if (args && cli->force)
+		(void)json_object_set_new(args, "force", json_true());
 	code = bh_ask(cli, "mode", args, &data);
 	if (data)
 		fprintf(cli->out, "%s\n",
@@ -42,6 +44,8 @@ static const struct bh_opt opts[] = {
 	{"confirm", "TIME", "fall back after TIME unless `bulkhead confirm` is said",
 	 BH_OPT_AT(confirm_s), BH_OPT_SPAN, 0},
 	{"no-confirm", NULL, "it stays", BH_OPT_AT(no_confirm), BH_OPT_FLAG, 0},
+	{"force", NULL, "enforce also if that denies the session it comes from", BH_OPT_AT(force),
+	 BH_OPT_FLAG, 0},
 };
 
 const struct bh_command bh_cmd_mode = {
@@ -51,8 +55,9 @@ const struct bh_command bh_cmd_mode = {
 	.text = "observe  nothing is denied, whatever the map says; what would be is counted and "
 		"shown by\n         `bulkhead flows --denied`. Quarantine and malformed packets are "
 		"still dropped.\nenforce  each segment has the mode that the map gives it.\n\n"
-		"The choice holds over restarts and reboots, until the next apply. `mode enforce` is "
-		"confirmed\nlike an apply: see --confirm there.",
+		"The choice holds over restarts and reboots, until the next apply. `enforce` is refused "
+		"if the\nmap denies the session it comes from, and is confirmed, as by `apply`: see "
+		"there.",
 	.opts = opts,
 	.n_opts = ARRAY_SIZE(opts),
 	.min_args = 1,

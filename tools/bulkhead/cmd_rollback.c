@@ -48,6 +48,10 @@ static const struct bh_opt opts[] = {
 	 BH_OPT_AT(confirm_s), BH_OPT_SPAN, 0},
 	{"no-confirm", NULL, "it stays, also where it begins to enforce", BH_OPT_AT(no_confirm),
 	 BH_OPT_FLAG, 0},
+	{"force", NULL, "also if it denies the session it comes from, or that can't be told",
+	 BH_OPT_AT(force), BH_OPT_FLAG, 0},
+	{"enforce", NULL, "also on a host that has never enforced", BH_OPT_AT(enforce), BH_OPT_FLAG,
+	 0},
 	{"yes", NULL, "do not ask", BH_OPT_AT(yes), BH_OPT_FLAG, 'y'},
 };
 
