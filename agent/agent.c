@@ -12,6 +12,7 @@
 #include "control/audit.h"
 #include "control/flows.h"
 #include "control/proto.h"
+#include "control/record.h"
 #include "control/server.h"
 #include "place.h"
 #include "workload/users.h"
@@ -183,6 +184,7 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 	if (r == 0)
 		r = bh_nics_look(a, d);
 	if (r == 0) {
+		bh_record_open(a);
 		bh_watch_forwarding(a);
 		r = bh_agent_restore(a, d);
 	}

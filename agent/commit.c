@@ -8,6 +8,7 @@
 #include <string.h>
 #include "agent.h"
 #include "asserts.h"
+#include "control/record.h"
 #include "control/seal.h"
 #include "control/state.h"
 #include "failsafe.h"
@@ -178,8 +179,10 @@ void bh_agent_relieve(struct bh_agent *a)
 		return;
 	r = bh_kern_relieve(a->kern, &d);
 	bh_log_diags(&d);
-	if (r > 0)
-		bh_notice("programs of another version that stood beside ours were relieved");
+	if (r <= 0)
+		return;
+	bh_notice("programs of another version that stood beside ours were relieved");
+	bh_record_agent(a, "handover", NULL);
 }
 
 int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, struct bh_diags *d)
@@ -253,8 +256,10 @@ int bh_agent_recompile(struct bh_agent *a, struct bh_diags *d)
 	if (!strcmp(now, live))
 		return 0;
 	r = bh_agent_commit(a, &l, &c, d);
-	if (r == 0)
-		bh_notice("generation %llu: users or groups of the map changed",
-			  (unsigned long long)c.generation);
-	return r;
+	if (r < 0)
+		return r;
+	bh_notice("generation %llu: users or groups of the map changed",
+		  (unsigned long long)c.generation);
+	bh_record_agent(a, "users", json_pack("{s:{s:i}}", "counts", "cut", MAX(c.cut, 0)));
+	return 0;
 }

@@ -3,7 +3,8 @@
 #include "control.h"
 
 const struct bh_verb *const bh_verbs[] = {
-	&bh_verb_version, &bh_verb_status,  &bh_verb_apply, &bh_verb_diff, &bh_verb_check,
-	&bh_verb_get,	  &bh_verb_explain, &bh_verb_flows, &bh_verb_mode, &bh_verb_detach,
+	&bh_verb_version, &bh_verb_status, &bh_verb_apply,   &bh_verb_diff,
+	&bh_verb_check,	  &bh_verb_get,	   &bh_verb_explain, &bh_verb_flows,
+	&bh_verb_mode,	  &bh_verb_detach, &bh_verb_audit,   &bh_verb_audit_accept,
 };
 const size_t bh_n_verbs = ARRAY_SIZE(bh_verbs);

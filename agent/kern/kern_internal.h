@@ -105,6 +105,7 @@ enum bh_map_id {
 	BH_MAP_RULE_HITS,
 	BH_MAP_STATS,
 	BH_MAP_EVENTS,
+	BH_MAP_AUDIT,
 	BH_MAP_MAX, /* what only the kernel side uses (socket storage) has no number here */
 };
 

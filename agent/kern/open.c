@@ -55,7 +55,7 @@ const char *const bh_map_names[BH_MAP_MAX] = {
 	[BH_MAP_CGROUPS] = "bh_cgroups",     [BH_MAP_LISTENERS] = "bh_listeners",
 	[BH_MAP_LOCALS] = "bh_locals",	     [BH_MAP_REASONS] = "bh_reasons",
 	[BH_MAP_RULE_HITS] = "bh_rule_hits", [BH_MAP_STATS] = "bh_stats",
-	[BH_MAP_EVENTS] = "bh_events",
+	[BH_MAP_EVENTS] = "bh_events",	     [BH_MAP_AUDIT] = "bh_audit",
 };
 
 /* --- what libbpf says ------------------------------------------------------------------------ */
