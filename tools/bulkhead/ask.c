@@ -95,6 +95,16 @@ static int take_text(struct bh_cli *cli, json_t *answer, int code, json_t **ret_
 	return code;
 }
 
+json_t *bh_args_reason(const struct bh_cli *cli, json_t *args)
+{
+	if (args && cli->reason &&
+	    json_object_set_new(args, "reason", json_string(cli->reason)) < 0) {
+		json_decref(args);
+		return NULL;
+	}
+	return args;
+}
+
 int bh_ask(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret_data)
 {
 	_cleanup_json_ json_t *mine = args, *answer = NULL;

@@ -17,6 +17,7 @@
 struct bh_cli {
 	const char *control;
 	const char *format;
+	const char *file, *reason;
 	bool help, version;
 	bool yes, dry_run, offline, all, follow, denied;
 	unsigned limit; /* 0 = not given */
@@ -54,7 +55,8 @@ struct bh_command {
 };
 
 extern const struct bh_command bh_cmd_status, bh_cmd_version, bh_cmd_check, bh_cmd_diff,
-	bh_cmd_apply, bh_cmd_get, bh_cmd_explain, bh_cmd_flows, bh_cmd_mode, bh_cmd_detach;
+	bh_cmd_apply, bh_cmd_get, bh_cmd_explain, bh_cmd_flows, bh_cmd_mode, bh_cmd_detach,
+	bh_cmd_audit;
 
 /* --- options.c ------------------------------------------------------------------------------ */
 
@@ -118,6 +120,9 @@ void bh_diags_from_json(const json_t *list, struct bh_diags *ret);
  * Return: the exit code.
  */
 int bh_ask(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret_data);
+
+/* @args with --reason, if there is one. NULL: it is not UTF-8, and @args is gone. */
+json_t *bh_args_reason(const struct bh_cli *cli, json_t *args);
 
 /* The same without a word: 0 with the answer as it came, or -errno with what to say in @d. */
 int bh_exchange(struct bh_cli *cli, const char *verb, const json_t *args, struct bh_diags *d,

@@ -11,7 +11,7 @@ static int ask(struct bh_cli *cli, const struct bh_mapfile *f, bool dry_run, jso
 
 	if (args && dry_run)
 		(void)json_object_set_new(args, "dry_run", json_true());
-	return bh_ask(cli, "apply", args, ret_data);
+	return bh_ask(cli, "apply", bh_args_reason(cli, args), ret_data);
 }
 
 static void print_changes(struct bh_cli *cli, const json_t *data)
@@ -76,6 +76,7 @@ static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 static const struct bh_opt opts[] = {
 	{"dry-run", NULL, "show what would change, and whether it is accepted", BH_OPT_AT(dry_run),
 	 BH_OPT_FLAG, 'n'},
+	{"reason", "TEXT", "why, for the audit log", BH_OPT_AT(reason), BH_OPT_WORD, 0},
 	{"yes", NULL, "do not ask", BH_OPT_AT(yes), BH_OPT_FLAG, 'y'},
 };
 

@@ -16,7 +16,7 @@ static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 			       : *mode == 'o' ? "did you mean 'observe'?"
 					      : "did you mean 'enforce'?",
 			       "unknown mode '%s'", argv[0]);
-	code = bh_ask(cli, "mode", json_pack("{s:s}", "mode", mode), &data);
+	code = bh_ask(cli, "mode", bh_args_reason(cli, json_pack("{s:s}", "mode", mode)), &data);
 	if (data)
 		fprintf(cli->out, "%s\n",
 			*mode == 'o'
@@ -26,6 +26,10 @@ static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 	return code;
 }
 
+static const struct bh_opt opts[] = {
+	{"reason", "TEXT", "why, for the audit log", BH_OPT_AT(reason), BH_OPT_WORD, 0},
+};
+
 const struct bh_command bh_cmd_mode = {
 	.name = "mode",
 	.args = "observe|enforce",
@@ -34,6 +38,8 @@ const struct bh_command bh_cmd_mode = {
 		"shown by\n         `bulkhead flows --denied`. Quarantine and malformed packets are "
 		"still dropped.\nenforce  each segment has the mode that the map gives it.\n\n"
 		"The choice holds over restarts and reboots, until it is changed.",
+	.opts = opts,
+	.n_opts = ARRAY_SIZE(opts),
 	.min_args = 1,
 	.max_args = 1,
 	.run = run,
