@@ -261,6 +261,17 @@ static unsigned long long missing_until(const struct reader *r, unsigned long lo
 	return from;
 }
 
+static int missing(struct reader *r, const struct item *at, unsigned long long from,
+		   unsigned long long to)
+{
+	if (from == to)
+		return found(r, "removed", at->file, at->line,
+			     "record %llu is missing in front of record %llu", from, at->head.seq);
+	return found(r, "removed", at->file, at->line,
+		     "records %llu to %llu are missing in front of record %llu", from, to,
+		     at->head.seq);
+}
+
 /* Whether the record behind @at was written behind it. The last one: nobody can say. */
 static bool is_followed(const struct reader *r, const struct item *at)
 {
@@ -287,9 +298,7 @@ static int order_wrong(struct reader *r, const struct item *before, const struct
 	if (is_there(r, want))
 		return found(r, "reordered", at->file, at->line,
 			     "record %llu stands where record %llu belongs", seq, want);
-	return found(r, "removed", at->file, at->line,
-		     "records %llu to %llu are missing in front of record %llu", want,
-		     missing_until(r, want, seq - 1), seq);
+	return missing(r, at, want, missing_until(r, want, seq - 1));
 }
 
 /* What may be in front of the first record there is. */
@@ -306,9 +315,7 @@ static int check_first(struct reader *r)
 	/* one less: a crash in the middle of a rotation */
 	if (r->first_is_begin && r->older && r->files.n >= keep)
 		return 0;
-	return found(r, "removed", first->file, first->line,
-		     "records 1 to %llu are missing in front of record %llu", first->head.seq - 1,
-		     first->head.seq);
+	return missing(r, first, 1, first->head.seq - 1);
 }
 
 static int check_order(struct reader *r)
