@@ -46,6 +46,7 @@ records() { # jq expression over one record
 	jq -r "$1" < "$log"
 }
 
+# shellcheck disable=SC2317  # called by check
 problem() { # pattern
 	bh shop -o json status | jq -r '.data.problems[]' | grep "$1"
 }
