@@ -15,6 +15,7 @@
 #include "control/history.h"
 #include "control/past.h"
 #include "control/proto.h"
+#include "control/record.h"
 #include "control/server.h"
 #include "holds.h"
 #include "place.h"
@@ -189,6 +190,7 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 	if (r == 0)
 		r = bh_nics_look(a, d);
 	if (r == 0) {
+		bh_record_open(a);
 		bh_watch_forwarding(a);
 		(void)bh_holds_load(a, d);
 		r = bh_agent_restore(a, d);

@@ -9,6 +9,7 @@
 #include "agent.h"
 #include "asserts.h"
 #include "control/past.h"
+#include "control/record.h"
 #include "control/seal.h"
 #include "control/state.h"
 #include "failsafe.h"
@@ -207,8 +208,10 @@ void bh_agent_relieve(struct bh_agent *a)
 		return;
 	r = bh_kern_relieve(a->kern, &d);
 	bh_log_diags(&d);
-	if (r > 0)
-		bh_notice("programs of another version that stood beside ours were relieved");
+	if (r <= 0)
+		return;
+	bh_notice("programs of another version that stood beside ours were relieved");
+	bh_record_agent(a, "handover", NULL);
 }
 
 int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, struct bh_diags *d)
@@ -299,5 +302,6 @@ int bh_agent_recompile(struct bh_agent *a, struct bh_diags *d)
 	bh_notice("generation %llu: users or groups of the map changed",
 		  (unsigned long long)c.generation);
 	bh_past_note(a, &(struct bh_past_note){.how = BH_HOW_USERS}, NULL);
+	bh_record_agent(a, "users", json_pack("{s:{s:i}}", "counts", "cut", MAX(c.cut, 0)));
 	return 0;
 }

@@ -2,7 +2,7 @@
 /* holds.c - see holds.h. */
 #include <errno.h>
 #include <string.h>
-#include "control/audit.h"
+#include "control/record.h"
 #include "control/seal.h"
 #include "holds.h"
 #include "policy/cidr.h"
@@ -415,14 +415,11 @@ int bh_holds_load(struct bh_agent *a, struct bh_diags *d)
 
 /* --- their end ----------------------------------------------------------------------------------- */
 
-static void told(struct bh_agent *a, const char *verb, const char *what)
+static void told(struct bh_agent *a, const char *event, const char *what)
 {
-	json_auto_t *record = json_pack("{s:s s:s s:s s:s s:b}", "by", "agent", "verb", verb,
-					"what", what, "reason", "its time is over", "ok", 1);
-
-	bh_notice("%s: %s: its time is over", verb, what);
-	if (a->audit && record)
-		(void)bh_audit_add(a->audit, record);
+	bh_notice("%s: %s: its time is over", event, what);
+	bh_record_agent(a, event,
+			json_pack("{s:s s:s}", "what", what, "reason", "its time is over"));
 }
 
 static bool is_over(const struct bh_agent *a, const struct bh_hold_note *n)

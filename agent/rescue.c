@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "control/proto.h"
+#include "control/record.h"
 #include "control/state.h"
 #include "place.h"
 #include "rescue.h"
@@ -49,6 +50,10 @@ static int end(struct bh_kern *k, const struct bh_agent_opts *opts)
 		fprintf(stderr,
 			"warning: can't write to %s: %s; an agent that starts enforces again\n",
 			opts->state_dir, strerror(-r));
+	r = bh_record_rescue(opts);
+	if (r < 0)
+		fprintf(stderr, "warning: it is not in the audit log of %s: %s\n", opts->state_dir,
+			strerror(-r));
 	printf("enforcement has ended; `bulkhead apply FILE` begins it again\n");
 	return BH_EXIT_OK;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "agent.h"
 #include "base/io.h"
+#include "control/record.h"
 #include "control/state.h"
 #include "failsafe.h"
 
@@ -132,10 +133,12 @@ static int enforce(struct bh_agent *a, struct bh_state *s, struct bh_diags *d)
 		return r;
 	take_origin(s, &l.origin);
 	r = bh_agent_commit(a, &l, &c, d);
-	if (r == 0)
-		bh_notice("generation %llu: the last good map, %s",
-			  (unsigned long long)c.generation, a->live.map->file);
-	return r;
+	if (r < 0)
+		return r;
+	bh_notice("generation %llu: the last good map, %s", (unsigned long long)c.generation,
+		  a->live.map->file);
+	bh_record_agent(a, "restore", NULL);
+	return 0;
 }
 
 /* --- no map can be read ---------------------------------------------------------------------------- */
@@ -163,6 +166,7 @@ static int enforce_failsafes(struct bh_agent *a, struct bh_marker *m, bool known
 	(void)bh_kern_cut(a->kern, bh_net_destroy);
 	/* so that a state that comes back is not older than what was never a map */
 	(void)bh_marker_save(a->opts.state_dir, m, &unsaid);
+	bh_record_agent(a, "failsafes", NULL);
 	return 0;
 }
 

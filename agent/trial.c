@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 #include "agent.h"
-#include "control/audit.h"
+#include "control/record.h"
 #include "control/past.h"
 #include "control/state.h"
 #include "holds.h"
@@ -41,16 +41,6 @@ static int arm(struct bh_agent *a, __u64 deadline_ns)
 		return 0;
 	return sd_event_add_time(a->event, &a->deadline, CLOCK_BOOTTIME, deadline_ns / 1000 + 1,
 				 1000, on_deadline, a);
-}
-
-/* Nobody asked for it: the log is told all the same. */
-static void audit(struct bh_agent *a, const char *what, __u64 gen, const char *why)
-{
-	json_auto_t *record = json_pack("{s:s s:s s:I s:s s:b}", "by", "agent", "verb", what,
-					"generation", (json_int_t)gen, "reason", why, "ok", 1);
-
-	if (a->audit && record)
-		(void)bh_audit_add(a->audit, record);
 }
 
 /* --- begin ------------------------------------------------------------------------------------- */
@@ -213,7 +203,7 @@ int bh_trial_revert(struct bh_agent *a, const char *why)
 	bh_warning("generation %llu was REVERTED: %s; generation %llu is what was before",
 		   (unsigned long long)t.generation, why,
 		   (unsigned long long)bh_kern_generation(a->kern));
-	audit(a, "revert", bh_kern_generation(a->kern), why);
+	bh_record_agent(a, "revert", json_pack("{s:s}", "reason", why));
 	note(a, &t);
 	bh_agent_tell_status(a);
 	(void)bh_kern_cut(a->kern, bh_net_destroy);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include "agent.h"
+#include "control/record.h"
 #include "workload/newborn.h"
 
 #define TICK_USEC 1000000ull
@@ -120,13 +121,13 @@ static size_t count_lost(struct bh_agent *a, const char *pins)
 	return lost;
 }
 
-static void put_back(struct bh_agent *a, bool seed)
+static void put_back(struct bh_agent *a, size_t lost, const char *pins)
 {
 	_cleanup_diags_ struct bh_diags d = {0};
 	int r = bh_kern_attach(a->kern, &d);
 
 	/* sockets that came while a hook was away have no facts: the seed gives them some */
-	if (r == 0 && seed)
+	if (r == 0 && lost)
 		r = bh_kern_seed(a->kern, &d);
 	if (r < 0 && !a->hooks_trouble[0])
 		bh_log_diags(&d);
@@ -134,6 +135,10 @@ static void put_back(struct bh_agent *a, bool seed)
 	if (r < 0)
 		snprintf(a->hooks_trouble, sizeof(a->hooks_trouble), "%s",
 			 d.n ? d.list[0].text : strerror(-r));
+	else
+		bh_record_agent(
+			a, "hooks",
+			json_pack("{s:{s:i} s:s}", "counts", "hooks", (int)lost, "pins", pins));
 }
 
 static void watch_hooks(struct bh_agent *a)
@@ -142,7 +147,7 @@ static void watch_hooks(struct bh_agent *a)
 	size_t lost = count_lost(a, bh_kern_pins(a->kern, pins));
 
 	if (lost || *pins)
-		put_back(a, lost);
+		put_back(a, lost, pins);
 	else
 		a->hooks_trouble[0] = '\0';
 	bh_agent_relieve(a);

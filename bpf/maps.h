@@ -217,6 +217,14 @@ struct {
 	__uint(max_entries, 1 << 20);
 } bh_events __weak SEC(".maps");
 
+/* The agent's alone: here because it must outlive the agent, as what it speaks of does. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct bh_audit_head);
+} bh_audit __weak SEC(".maps");
+
 /*
  * BTF for the inner tables, so that `bpftool map dump` prints their fields: a type that no
  * map and no function names would not be in the object. Never read.

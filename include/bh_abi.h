@@ -591,6 +591,17 @@ struct bh_event {
 };
 BH_ASSERT_SIZE(struct bh_event, 136);
 
+/*
+ * bh_audit[0]: the last record of the audit log, so that a tail that somebody cut off is missed.
+ * No program reads it: the agent writes it with each record, and its next start compares. seq 0:
+ * there was none yet. See agent/control/chain.h.
+ */
+struct bh_audit_head {
+	__u64 seq;
+	__u8 hash[32]; /* SHA-256 */
+};
+BH_ASSERT_SIZE(struct bh_audit_head, 40);
+
 /* --- bh_judge: the one who knows ---------------------------------------------------------- */
 
 enum bh_q_flags {

@@ -23,6 +23,12 @@ void bh_log_set_max(enum bh_level max);
 int bh_log_level_parse(const char *word, enum bh_level *ret);
 
 void bh_log(enum bh_level level, const char *fmt, ...) _printf_(2, 3);
+/*
+ * With fields of its own in the journal, where systemd reads us: "NAME=value" each, without line
+ * breaks. Elsewhere the text alone, so it should say what the fields do.
+ */
+void bh_log_fields(enum bh_level level, const char *const *field, size_t n, const char *fmt, ...)
+	_printf_(4, 5);
 /* Each finding as a line of its own, with its help. */
 void bh_log_diags(const struct bh_diags *d);
 

@@ -172,6 +172,9 @@ int bh_caller_read(struct bh_agent *a, int fd, struct bh_caller *ret)
 	r = find_cgroup(a, &c);
 	if (r < 0)
 		return r;
+	/* for the audit log; nothing is decided by them */
+	(void)bh_proc_loginuid(c.pid, &c.loginuid);
+	(void)bh_proc_tty(c.pid, c.tty);
 	if (is_dead(pidfd))
 		return -ESRCH;
 	*ret = c;

@@ -24,6 +24,8 @@ struct bh_caller {
 	bool admin;	  /* its segment has `admin: true` */
 	char *cgroup;	  /* below the agent's root, or of the mount if outside; NULL = not known */
 	char segment[64]; /* "" = none */
+	uid_t loginuid;	  /* who logged in; BH_PROC_NO_LOGIN: nobody did */
+	char tty[32];	  /* "pts/3", "" = none */
 };
 
 void bh_caller_clear(struct bh_caller *c);

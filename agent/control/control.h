@@ -38,7 +38,8 @@ struct bh_verb {
 	const char *name;
 	bool changes;		 /* asks for the right to change, see auth.h */
 	size_t max_bytes;	 /* of a request; 0 = BH_PROTO_MAX_REQUEST */
-	const char *const *args; /* the names it knows, NULL at the end; others are refused */
+	const char *const *args; /* the names it knows, NULL at the end; others are refused, but for
+				  * "reason" where something changes: request.c takes it */
 	/* Return: 0 when @reply says it all; -errno: answered as an internal error. */
 	int (*run)(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply);
 };
@@ -51,7 +52,7 @@ extern const size_t bh_n_verbs;
 extern const struct bh_verb bh_verb_version, bh_verb_status, bh_verb_apply, bh_verb_diff,
 	bh_verb_check, bh_verb_get, bh_verb_explain, bh_verb_flows, bh_verb_mode, bh_verb_detach,
 	bh_verb_confirm, bh_verb_emergency, bh_verb_quarantine, bh_verb_release, bh_verb_grant,
-	bh_verb_revoke, bh_verb_history, bh_verb_rollback;
+	bh_verb_revoke, bh_verb_history, bh_verb_rollback, bh_verb_audit, bh_verb_audit_accept;
 
 /* --- helpers for verbs (reply.c) ----------------------------------------------------------- */
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "../holds.h"
 #include "../first.h"
+#include "audit.h"
 #include "health.h"
 
 struct exam {
@@ -185,6 +186,11 @@ static void exam_map(struct exam *e)
 		weak(e, "%s", a->users_trouble);
 	if (a->audit_trouble[0])
 		note(e, "%s", a->audit_trouble);
+	if (a->audit && *bh_audit_found(a->audit))
+		note(e,
+		     "the audit log was tampered with: %s; see `bulkhead audit verify`, then "
+		     "`bulkhead audit accept`",
+		     bh_audit_found(a->audit));
 	if (a->no_policy)
 		weak(e,
 		     "this host has enforced and its map can't be read: only failsafes are open");

@@ -15,7 +15,7 @@
  *
  * Reading: uid 0 or group bulkhead-read. A change (C): uid 0 of the initial user namespace and
  * a caller in a login session (.scope under user.slice), in `host` or a segment with
- * `admin: true`. Every change is audited. 64 KiB a request, those with text 4 MiB + 1/8 (then
+ * `admin: true`. Every change is audited, with its argument `reason` (1 KiB), which each takes. 64 KiB a request, those with text 4 MiB + 1/8 (then
  * "verb" is the first key); 32 clients, the last 4 places are root's, 16 may follow; 5 s for a
  * request to arrive whole and for an answer to be read on: then the agent hangs up.
  *
@@ -77,6 +77,11 @@
  * revoke (C) id, [reason]                          revoked, cut
  * emergency (C) action: open|close, [reason], [for_s]   until, cut
  * detach (C) yes: true                             hooks: how many were removed; then the agent exits
+ * audit     [limit]                                file (path of the log), head {seq,hash} or null, pinned {seq,hash} or
+ *                                                  null (as the kernel keeps it), found (how the log was tampered
+ *                                                  with) or null, rows: the last limit (20, at most 1000) records,
+ *                                                  oldest first, as record.h describes them
+ * audit_accept (C) -                               found: what was there; status forgets it, the log does not
  *
  * A flow row: {time,type (begin|deny|would_deny|end),direction (egress|ingress),proto,local{ip,port,identity,
  * segment,cgroup,uid},remote{ip,port,identity,segment},reason,rule,generation,hook,pid,

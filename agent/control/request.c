@@ -2,9 +2,8 @@
 /* request.c - see request.h. */
 #include <errno.h>
 #include <string.h>
-#include "audit.h"
+#include "record.h"
 #include "request.h"
-#include "seal.h"
 
 /* --- the verb ------------------------------------------------------------------------------ */
 
@@ -77,6 +76,18 @@ static bool is_word(const char *const *words, const char *word)
 	return false;
 }
 
+/* Why, in the caller's words: every verb that changes something takes it, record.c keeps it. */
+static int check_reason(const json_t *value, struct bh_reply *reply)
+{
+	if (json_is_null(value) ||
+	    (json_is_string(value) && json_string_length(value) <= BH_REASON_BYTES))
+		return 0;
+	(void)bh_reply_fail(reply, BH_EXIT_USAGE, NULL,
+			    "argument 'reason' must be a string of at most %d bytes",
+			    BH_REASON_BYTES);
+	return -EINVAL;
+}
+
 static int check_args(const struct bh_verb *verb, const json_t *args, struct bh_reply *reply)
 {
 	const char *key;
@@ -87,7 +98,11 @@ static int check_args(const struct bh_verb *verb, const json_t *args, struct bh_
 		_cleanup_free_ char *help = NULL;
 		size_t n = 0;
 
-		(void)value;
+		if (verb->changes && !strcmp(key, "reason")) {
+			if (check_reason(value, reply) < 0)
+				return -EINVAL;
+			continue;
+		}
 		if (is_word(verb->args, key))
 			continue;
 		while (verb->args && verb->args[n])
@@ -120,72 +135,6 @@ static int check_caller(const struct bh_verb *verb, const struct bh_caller *call
 			    verb->changes ? "ask from a root login on this host" : NULL,
 			    "verb '%s' is refused: %s", verb->name, why);
 	return -EPERM;
-}
-
-/* --- audit --------------------------------------------------------------------------------- */
-
-static const char *first_error(const struct bh_diags *d)
-{
-	for (size_t i = 0; i < d->n; i++)
-		if (d->list[i].severity == BH_ERROR)
-			return d->list[i].text;
-	return NULL;
-}
-
-/* Longer words are not logged: a line has to be found again from the end of the file. */
-#define AUDIT_WORD_MAX 4096
-
-/* What was asked, in short: a map is told by its digest. NULL: no memory. */
-static json_t *audit_args(const json_t *args)
-{
-	json_auto_t *copy = json_object();
-	char digest[BH_SHA256_TEXT];
-	const char *key;
-	json_t *value;
-
-	json_object_foreach((json_t *)args, key, value)
-	{
-		const char *s = json_string_value(value);
-		size_t n = s ? json_string_length(value) : 0;
-		int r;
-
-		if (s && !strcmp(key, "text")) {
-			bh_sha256_text(s, n, digest);
-			r = json_object_set_new(copy, "sha256", json_string(digest));
-		} else if (n > AUDIT_WORD_MAX || json_is_object(value) || json_is_array(value)) {
-			r = json_object_set_new(copy, key, json_string("(not shown)"));
-		} else {
-			r = json_object_set(copy, key, value);
-		}
-		if (r < 0)
-			return NULL;
-	}
-	return TAKE_PTR(copy);
-}
-
-static void audit(struct bh_agent *a, const struct bh_verb *verb, const json_t *args,
-		  const struct bh_caller *c, struct bh_reply *reply)
-{
-	json_auto_t *what = NULL;
-	int r = -ENOMEM;
-
-	if (!a->audit || !verb->changes || json_is_true(json_object_get(args, "dry_run")))
-		return;
-	what = json_pack("{s:s s:o s:b s:o s:i s:i s:o s:s s:o}", "verb", verb->name, "args",
-			 audit_args(args), "ok", !reply->diags.n_errors, "generation",
-			 bh_json_u64(bh_kern_generation(a->kern)), "uid", (int)c->uid, "pid",
-			 (int)c->pid, "cgroup", bh_json_text(c->cgroup), "segment", c->segment,
-			 "error", bh_json_text(first_error(&reply->diags)));
-	if (what)
-		r = bh_audit_add(a->audit, what);
-	a->audit_trouble[0] = '\0';
-	if (r == 0)
-		return;
-	snprintf(a->audit_trouble, sizeof(a->audit_trouble),
-		 "the audit log can't be written: %s; `%s` is not in it", strerror(-r), verb->name);
-	bh_error("%s", a->audit_trouble);
-	(void)bh_diag_add(&reply->diags, BH_WARNING, NULL, "make room in the state directory", "%s",
-			  a->audit_trouble);
 }
 
 /* --- run ----------------------------------------------------------------------------------- */
@@ -257,7 +206,7 @@ void bh_request_run(struct bh_agent *a, const struct bh_verb_table *verbs, const
 		return;
 	r = verb->run(a, &(struct bh_call){.verb = name, .args = args, .caller = caller}, reply);
 	finish(reply, verb, r);
-	audit(a, verb, args, caller, reply);
+	bh_record_verb(a, verb, args, caller, reply);
 }
 
 char *bh_reply_line(const struct bh_reply *reply)

@@ -30,21 +30,56 @@ static int damaged(struct bh_diags *d, const char *path, const char *what)
 	return fail(d, -EBADMSG, path, "restore it from a backup, or apply the map again", what);
 }
 
+/* The whole file, malloced. Return: its length or -ENOMEM. */
+static int text_of(const struct bh_seal *seal, const char *body, char **ret)
+{
+	char digest[BH_SHA256_TEXT];
+	int n;
+
+	bh_sha256_text(body, strlen(body), digest);
+	n = asprintf(ret, "bulkhead-%s %d %zu %s\n%s\n", seal->kind, seal->version, strlen(body),
+		     digest, body);
+	return n < 0 ? -ENOMEM : n;
+}
+
+int bh_seal_fill(const struct bh_seal *seal, const json_t *body, char *ret, size_t bytes)
+{
+	_cleanup_free_ char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
+	_cleanup_free_ char *wide = NULL, *file = NULL;
+	int head, n;
+
+	if (!text)
+		return -ENOMEM;
+	/* how long the line above is does not depend on what stands in it */
+	head = snprintf(NULL, 0, "bulkhead-%s %d %zu %*s\n", seal->kind, seal->version, bytes,
+			BH_SHA256_TEXT - 1, "");
+	if (asprintf(&wide, "%-*s", (int)bytes - head - 1, text) < 0) {
+		wide = NULL;
+		return -ENOMEM;
+	}
+	n = text_of(seal, wide, &file);
+	if (n < 0) {
+		file = NULL;
+		return n;
+	}
+	if ((size_t)n != bytes)
+		return -EFBIG;
+	memcpy(ret, file, bytes);
+	return 0;
+}
+
 int bh_seal_write(const char *path, const struct bh_seal *seal, const json_t *body,
 		  const char *keep, struct bh_diags *d)
 {
 	_cleanup_free_ char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS), *file = NULL;
-	char digest[BH_SHA256_TEXT];
 	int n, r;
 
 	if (!text)
 		return -ENOMEM;
-	bh_sha256_text(text, strlen(text), digest);
-	n = asprintf(&file, "bulkhead-%s %d %zu %s\n%s\n", seal->kind, seal->version, strlen(text),
-		     digest, text);
+	n = text_of(seal, text, &file);
 	if (n < 0) {
 		file = NULL;
-		return -ENOMEM;
+		return n;
 	}
 	r = bh_file_replace(path, file, (size_t)n, 0600, keep);
 	if (r < 0)

@@ -2,7 +2,7 @@
 /*
  * seal.h - a small file that is whole or refused: one line with kind, version, length and
  * SHA-256, then a JSON object. It finds damage, not malice: the directory is root's.
- * Called by state.c.
+ * Called by state.c and chain.c.
  */
 #ifndef BH_SEAL_H
 #define BH_SEAL_H
@@ -29,6 +29,12 @@ struct bh_seal {
  */
 int bh_seal_write(const char *path, const struct bh_seal *seal, const json_t *body,
 		  const char *keep, struct bh_diags *d);
+
+/**
+ * bh_seal_fill - a file of exactly @bytes, between 100 and 999: to be written over in its place
+ * Return: 0, -EFBIG (the object is too long), -ENOMEM.
+ */
+int bh_seal_fill(const struct bh_seal *seal, const json_t *body, char *ret, size_t bytes);
 
 /**
  * bh_seal_read - the object in @path

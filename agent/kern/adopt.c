@@ -42,6 +42,15 @@ static int check_layout(const struct bpf_map *map, int fd, struct bh_diags *d)
 	return 0;
 }
 
+/*
+ * No program reads it and it holds nothing that enforces: who pinned a set without it (an agent
+ * before there was an audit head) is taken over all the same, and repin.c adds it.
+ */
+static bool may_be_missing(const struct bh_kern *k, const struct bpf_map *map)
+{
+	return map == k->map[BH_MAP_AUDIT];
+}
+
 int bh_adopt_maps(struct bh_kern *k, struct bh_diags *d)
 {
 	struct bpf_map *map;
@@ -55,6 +64,8 @@ int bh_adopt_maps(struct bh_kern *k, struct bh_diags *d)
 		if (bpf_map__is_internal(map))
 			continue;
 		fd = bh_pin_get(k, "maps", name);
+		if (fd == -ENOENT && may_be_missing(k, map))
+			continue;
 		if (fd < 0)
 			return kern_error(d, fd == -ENOENT ? -EEXIST : fd,
 					  "somebody changed the pins by hand; end enforcement and "

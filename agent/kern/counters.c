@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * counters.c - what the kernel side counted and noted: reasons, rules, listeners, cgroups,
- * this host's addresses, and the ring of events. Called by metrics, status and the event loop.
+ * this host's addresses, the audit log's head, and the ring of events. Called by metrics, status and the event loop.
  */
 #include <string.h>
 #include "kern_internal.h"
@@ -219,6 +219,22 @@ int bh_kern_local_keep(struct bh_kern *k, bool (*keep)(void *ctx, const struct b
 		(void)bpf_map_delete_elem(fd, &s.gone[i]);
 	free(s.gone);
 	return r;
+}
+
+/* --- the audit log's head --------------------------------------------------------------------------- */
+
+int bh_kern_audit_get(struct bh_kern *k, struct bh_audit_head *ret)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(bh_kern_map_fd(k, BH_MAP_AUDIT), &zero, ret);
+}
+
+int bh_kern_audit_set(struct bh_kern *k, const struct bh_audit_head *head)
+{
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(bh_kern_map_fd(k, BH_MAP_AUDIT), &zero, head, BPF_ANY);
 }
 
 /* --- events ---------------------------------------------------------------------------------------- */

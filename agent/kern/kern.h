@@ -232,6 +232,13 @@ int bh_kern_task_sockets(struct bh_kern *k, pid_t pid,
 /* Segment of (cgroup, uid) on the live side. */
 int bh_kern_whois(struct bh_kern *k, __u64 cgid, __u32 uid, __u32 *ret_identity);
 
+/*
+ * The head of the audit log, kept as long as the pins are. Return: 0 or -errno; seq 0: none was
+ * kept here yet.
+ */
+int bh_kern_audit_get(struct bh_kern *k, struct bh_audit_head *ret);
+int bh_kern_audit_set(struct bh_kern *k, const struct bh_audit_head *head);
+
 /* epoll fd of the ring buffer, and its consumer. */
 int bh_kern_event_fd(const struct bh_kern *k);
 int bh_kern_poll(struct bh_kern *k);

@@ -112,6 +112,7 @@ enum bh_map_id {
 	BH_MAP_HELD_ADDRS,
 	BH_MAP_GRANTS,
 	BH_MAP_JIT,
+	BH_MAP_AUDIT,
 	BH_MAP_MAX, /* what only the kernel side uses (socket storage) has no number here */
 };
 

@@ -72,6 +72,7 @@ const char *const bh_map_names[BH_MAP_MAX] = {
 	[BH_MAP_HELD_ADDRS] = "bh_held_addrs",
 	[BH_MAP_GRANTS] = "bh_grants",
 	[BH_MAP_JIT] = "bh_jit",
+	[BH_MAP_AUDIT] = "bh_audit",
 };
 
 /* --- what libbpf says ------------------------------------------------------------------------ */

@@ -157,10 +157,11 @@ silent_within() { # seconds
 @test "hostile answers of the right shape" {
 	while read -r answer; do
 		echo "$answer"
-		printf '{"status":%s,"explain":%s,"flows":%s,"get":%s,"version":%s}' \
-			"$answer" "$answer" "$answer" "$answer" "$answer" > answers
+		printf '{"status":%s,"explain":%s,"flows":%s,"get":%s,"version":%s,"audit":%s}' \
+			"$answer" "$answer" "$answer" "$answer" "$answer" "$answer" > answers
 		serve say answers
-		for command in status version flows "explain a b:1" "explain a b" "get rules" "get workloads"; do
+		for command in status version flows "explain a b:1" "explain a b" "get rules" "get workloads" audit \
+			"audit verify --file x"; do
 			# shellcheck disable=SC2086  # several words
 			bounded 10 $command
 			[ "$status" -le 3 ]
@@ -176,7 +177,7 @@ silent_within() { # seconds
 {"ok":true,"code":99,"data":{}}
 {"ok":false,"code":0,"data":{}}
 {"ok":"yes","code":"0","data":{}}
-{"ok":true,"code":0,"data":{"rows":7,"rules":{"a":1},"workloads":"x","halves":3,"hooks":"\u001b[2J","listeners":1}}
+{"ok":true,"code":0,"data":{"rows":7,"rules":{"a":1},"workloads":"x","halves":3,"hooks":"\u001b[2J","listeners":1,"file":3,"pinned":"x"}}
 {"ok":true,"code":0,"data":{"rows":[1,null,[]],"rules":[[[]]],"workloads":[{"users":[1,{"user":{}}]}],"halves":[null],"hooks":[null],"listeners":[null,{"segment":"b","port":-1}]}}
 {"ok":true,"code":0,"data":{"version":"\u001b]0;x\u0007","state":"\u009b2J","features":[{"name":"\u202e"}],"problems":[{"a":"\u001b"}],"rows":[{"time":"\u001b","remote":{"ip":"\u001b"},"local":[],"type":"\u001b"}]}}
 {"ok":false,"code":3,"diags":[{"text":"\u001b[31mred","severity":"error"},{},7],"data":{"verdict":"\u001b","text":"\u001b","suggestion":"\u001b","nearest":{"rule":"\u001b","differs":["\u001b"],"line":1,"source":"\u001b"}}}
@@ -198,8 +199,20 @@ ANSWERS
 	[ "$(request)" = '{"verb":"flows","args":{"limit":10,"follow":true}}' ]
 	bh mode observe
 	[ "$(request)" = '{"verb":"mode","args":{"mode":"observe"}}' ]
+	bh mode enforce --reason "ticket 4711"
+	[ "$(request)" = '{"verb":"mode","args":{"mode":"enforce","reason":"ticket 4711"}}' ]
 	bh detach --yes
 	[ "$(request)" = '{"verb":"detach","args":{"yes":true}}' ]
+	bh detach --yes --reason moved
+	[ "$(request)" = '{"verb":"detach","args":{"yes":true,"reason":"moved"}}' ]
+	bh audit
+	[ "$(request)" = '{"verb":"audit","args":{"limit":20}}' ]
+	bh audit -n 3
+	[ "$(request)" = '{"verb":"audit","args":{"limit":3}}' ]
+	bh audit accept
+	[ "$(request)" = '{"verb":"audit_accept","args":{}}' ]
+	bh audit accept --reason seen
+	[ "$(request)" = '{"verb":"audit_accept","args":{"reason":"seen"}}' ]
 	bh explain nginx.service '[2001:db8::1]:53/udp'
 	[ "$(request)" = '{"verb":"explain","args":{"from":"nginx.service","to":"2001:db8::1","proto":"udp","port":53}}' ]
 	bh explain pid:7 web:icmp
@@ -208,6 +221,8 @@ ANSWERS
 	bh apply --dry-run map.yaml
 	[ "$(request '[d["args"]["dry_run"], d["args"]["text"]]')" = '[true,"version: 1\nname: \"grün\"\n"]' ]
 	[ "$(request 'd["args"]["file"]')" = map.yaml ]
+	bh apply --yes --reason why map.yaml
+	[ "$(request 'd["args"]["reason"]')" = why ]
 	bh apply --yes map.yaml
 	[ "$(request '[sorted(d["args"]), d["args"]["file"]]')" = "[[\"file\",\"text\"],\"$(realpath map.yaml)\"]" ]
 }

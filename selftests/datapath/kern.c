@@ -231,6 +231,30 @@ static void test_other_layout_is_refused(void **state)
 	done(k);
 }
 
+/* It outlives the agent; and an agent from before there was one is taken over all the same. */
+static void test_the_audit_head(void **state)
+{
+	struct bh_audit_head head = {.seq = 7, .hash = {1, 2, 3}}, now;
+	struct bh_kern *k = attached();
+
+	(void)state;
+	assert_int_equal(bh_kern_audit_get(k, &now), 0);
+	assert_int_equal(now.seq, 0);
+	assert_int_equal(bh_kern_audit_set(k, &head), 0);
+	bh_kern_close(k);
+	k = attached();
+	assert_int_equal(bh_kern_audit_get(k, &now), 0);
+	assert_memory_equal(&now, &head, sizeof(now));
+	bh_kern_close(k);
+	assert_int_equal(rig_unpin("maps", "bh_audit"), 0);
+	k = attached();
+	assert_true(k->adopted);
+	assert_true(rig_pinned("maps", "bh_audit"));
+	assert_int_equal(bh_kern_audit_get(k, &now), 0);
+	assert_int_equal(now.seq, 0);
+	done(k);
+}
+
 static void test_links_without_maps_are_refused(void **state)
 {
 	struct bh_kern *k = attached();
@@ -552,6 +576,7 @@ int main(void)
 		cmocka_unit_test(test_features_say_what_is_lost),
 		cmocka_unit_test(test_adoption_keeps_policy_and_links),
 		cmocka_unit_test(test_other_layout_is_refused),
+		cmocka_unit_test(test_the_audit_head),
 		cmocka_unit_test(test_links_without_maps_are_refused),
 		cmocka_unit_test(test_half_pinned_is_nothing),
 		cmocka_unit_test(test_staged_is_not_live),

@@ -104,7 +104,7 @@ wait_for 5 eval '[ "$(status state)" = enforcing ]'
 is "the map before it has a new generation" $((first + 2)) "$(status generation)"
 is "by its name" open "$(status map.name)"
 check "the log says it" grep -q "REVERTED: nobody confirmed" "$dir/agent.log"
-check "and the audit log" grep -q '"verb":"revert"' "$dir/state/audit.jsonl"
+check "and the audit log" grep -q '"event":"revert"' "$dir/state/audit.jsonl"
 bh shop confirm > /dev/null 2>&1
 is "nothing to confirm is 'no'" 3 $?
 

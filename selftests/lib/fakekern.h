@@ -46,6 +46,8 @@ static struct {
 	__u64 stat[BH_STAT_MAX];
 	struct bh_count reason[BH_REASON_MAX];
 	int nic_error;
+	struct bh_audit_head audit_head;
+	int audit_error;
 } fake;
 
 int bh_kern_open(_unused_ const struct bh_kern_opts *opts, _unused_ struct bh_diags *d,
@@ -391,6 +393,20 @@ size_t bh_kern_hooks(_unused_ struct bh_kern *k, struct bh_hook_state *ret, size
 
 	memcpy(ret, fake.hook, n * sizeof(*ret));
 	return n;
+}
+
+int bh_kern_audit_get(_unused_ struct bh_kern *k, struct bh_audit_head *ret)
+{
+	*ret = fake.audit_head;
+	return 0;
+}
+
+int bh_kern_audit_set(_unused_ struct bh_kern *k, const struct bh_audit_head *head)
+{
+	if (fake.audit_error)
+		return fake.audit_error;
+	fake.audit_head = *head;
+	return 0;
 }
 
 #endif

@@ -236,8 +236,9 @@ static void changes_are_logged(void **state)
 	expect(*state, "{\"verb\":\"change\",\"args\":{\"dry_run\":true}}", "true");
 	refused = ask_as(*state, &contained, "{\"verb\":\"change\"}");
 	text = audit_log();
-	assert_non_null(strstr(text, "\"seq\":1"));
-	assert_null(strstr(text, "\"seq\":2"));
+	/* behind the begin */
+	assert_non_null(strstr(text, "\"seq\":2"));
+	assert_null(strstr(text, "\"seq\":3"));
 	assert_non_null(strstr(text, "\"verb\":\"change\""));
 	assert_non_null(strstr(text, "\"cgroup\":\"/user.slice/session-1.scope\""));
 	/* sha256 of "secret", not the text */
@@ -260,11 +261,11 @@ static void the_log_stays_readable(void **state)
 	strcat(line, "\"}}");
 	expect(a, line, "true");
 	text = audit_log();
-	assert_true(strlen(text) < 1000);
+	assert_true(strlen(text) < 2000);
 	assert_non_null(strstr(text, "\"need\":\"(not shown)\",\"s\":\"(not shown)\""));
 	bh_audit_close(a->audit);
 	assert_int_equal(bh_audit_open(test_dir, a->clock, &d, &a->audit), 0);
-	assert_int_equal(bh_audit_seq(a->audit), 1);
+	assert_int_equal(bh_audit_head(a->audit)->seq, 2);
 }
 
 static void how_long(_unused_ void **state)

@@ -96,6 +96,16 @@ static int take_text(struct bh_cli *cli, json_t *answer, int code, json_t **ret_
 	return code;
 }
 
+json_t *bh_args_reason(const struct bh_cli *cli, json_t *args)
+{
+	if (args && cli->reason &&
+	    json_object_set_new(args, "reason", json_string(cli->reason)) < 0) {
+		json_decref(args);
+		return NULL;
+	}
+	return args;
+}
+
 /* @args: stolen. Return: the code of *ret; without one, it was said what is wrong. */
 static int ask(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret)
 {

@@ -55,7 +55,7 @@ static int look(struct bh_cli *cli, struct bh_change *c, json_t **ret_data)
 	add_words(cli, c->look);
 	if (c->look)
 		(void)json_object_set_new(c->look, "dry_run", json_true());
-	return bh_ask(cli, c->verb, TAKE_PTR(c->look), ret_data);
+	return bh_ask(cli, c->verb, bh_args_reason(cli, TAKE_PTR(c->look)), ret_data);
 }
 
 /* Without --yes the changes are seen before the question, not after. */
@@ -90,7 +90,7 @@ static int run(struct bh_cli *cli, struct bh_change *c)
 	if (cli->dry_run)
 		code = look(cli, c, &data);
 	else
-		code = bh_ask(cli, c->verb, TAKE_PTR(c->args), &data);
+		code = bh_ask(cli, c->verb, bh_args_reason(cli, TAKE_PTR(c->args)), &data);
 	if (!data || (code != BH_EXIT_OK && !json_object_get(data, "took_ms")))
 		return code;
 	if (!shown)

@@ -17,10 +17,11 @@
 struct bh_cli {
 	const char *control;
 	const char *format;
+	const char *file, *reason;
 	bool help, version;
 	bool yes, dry_run, force, enforce, offline, all, follow, denied, no_confirm, even_failsafe;
 	unsigned confirm_s, for_s; /* 0 = not given */
-	const char *reason, *from, *to, *port, *user;
+	const char *from, *to, *port, *user;
 	unsigned limit; /* 0 = not given */
 
 	bool json;
@@ -58,7 +59,7 @@ struct bh_command {
 extern const struct bh_command bh_cmd_status, bh_cmd_version, bh_cmd_check, bh_cmd_diff,
 	bh_cmd_apply, bh_cmd_history, bh_cmd_rollback, bh_cmd_get, bh_cmd_explain, bh_cmd_flows,
 	bh_cmd_mode, bh_cmd_detach, bh_cmd_confirm, bh_cmd_emergency, bh_cmd_quarantine,
-	bh_cmd_release, bh_cmd_grant, bh_cmd_revoke;
+	bh_cmd_release, bh_cmd_grant, bh_cmd_revoke, bh_cmd_audit;
 
 /* --- options.c ------------------------------------------------------------------------------ */
 
@@ -128,6 +129,8 @@ int bh_ask(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret_data
  * failed. Its strings are as they came.
  */
 int bh_ask_part(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret_data);
+/* @args with --reason, if there is one. NULL: it is not UTF-8, and @args is gone. */
+json_t *bh_args_reason(const struct bh_cli *cli, json_t *args);
 
 /* The same without a word: 0 with the answer as it came, or -errno with what to say in @d. */
 int bh_exchange(struct bh_cli *cli, const char *verb, const json_t *args, struct bh_diags *d,

@@ -10,7 +10,7 @@ static int run(struct bh_cli *cli, _unused_ int argc, _unused_ char **argv)
 
 	if (code != BH_EXIT_OK)
 		return code;
-	code = bh_ask(cli, "detach", json_pack("{s:b}", "yes", 1), &data);
+	code = bh_ask(cli, "detach", bh_args_reason(cli, json_pack("{s:b}", "yes", 1)), &data);
 	if (data)
 		fprintf(cli->out,
 			"detached: %d hooks removed. Nothing is enforced here any more; "
@@ -20,6 +20,7 @@ static int run(struct bh_cli *cli, _unused_ int argc, _unused_ char **argv)
 }
 
 static const struct bh_opt opts[] = {
+	{"reason", "TEXT", "why, for the audit log", BH_OPT_AT(reason), BH_OPT_WORD, 0},
 	{"yes", NULL, "do not ask", BH_OPT_AT(yes), BH_OPT_FLAG, 'y'},
 };
 

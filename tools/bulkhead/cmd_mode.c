@@ -29,7 +29,7 @@ static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 		(void)json_object_set_new(args, "confirm_s", json_integer(cli->confirm_s));
 	if (args && cli->force)
 		(void)json_object_set_new(args, "force", json_true());
-	code = bh_ask(cli, "mode", args, &data);
+	code = bh_ask(cli, "mode", bh_args_reason(cli, args), &data);
 	if (data)
 		fprintf(cli->out, "%s\n",
 			*mode == 'o'
@@ -46,6 +46,7 @@ static const struct bh_opt opts[] = {
 	{"no-confirm", NULL, "it stays", BH_OPT_AT(no_confirm), BH_OPT_FLAG, 0},
 	{"force", NULL, "enforce also if that denies the session it comes from", BH_OPT_AT(force),
 	 BH_OPT_FLAG, 0},
+	{"reason", "TEXT", "why, for the audit log", BH_OPT_AT(reason), BH_OPT_WORD, 0},
 };
 
 const struct bh_command bh_cmd_mode = {

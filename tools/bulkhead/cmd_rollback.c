@@ -52,6 +52,7 @@ static const struct bh_opt opts[] = {
 	 BH_OPT_AT(force), BH_OPT_FLAG, 0},
 	{"enforce", NULL, "also on a host that has never enforced", BH_OPT_AT(enforce), BH_OPT_FLAG,
 	 0},
+	{"reason", "TEXT", "why, for the audit log", BH_OPT_AT(reason), BH_OPT_WORD, 0},
 	{"yes", NULL, "do not ask", BH_OPT_AT(yes), BH_OPT_FLAG, 'y'},
 };
 
