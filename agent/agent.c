@@ -35,6 +35,7 @@ static void on_event(void *ctx, const struct bh_event *ev)
 	if (ev->type < ARRAY_SIZE(a->sessions))
 		a->sessions[ev->type]++;
 	bh_flows_add(a->flows, &flow);
+	bh_trial_event(a, ev);
 	if (a->server)
 		bh_server_event(a->server, ev);
 }

@@ -110,6 +110,8 @@ struct bh_agent {
 	struct bh_live back; /* while @live waits to be confirmed: what it falls back to */
 	bool back_detached, back_no_policy;
 	bool boot_observe;	    /* `bulkhead=observe` on the kernel's command line */
+	__u64 trial_began_ns;	    /* boot time */
+	unsigned int trial_broken;  /* connections that it denies and that used to pass */
 	sd_event_source *deadline;  /* of that */
 	sd_event_source *emergency; /* its end */
 	bool no_policy; /* failsafes only: this host enforced once and its map can't be read */
@@ -240,6 +242,8 @@ int bh_agent_save(struct bh_agent *a, const struct bh_live *l, __u64 gen, struct
  */
 int bh_trial_begin(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, struct bh_diags *d);
 bool bh_trial_runs(const struct bh_agent *a);
+/* Of the kernel side: may end a trial, see trial_watch.c. */
+void bh_trial_event(struct bh_agent *a, const struct bh_event *ev);
 /* It stays. Return: 0, -ENOENT (nothing waits), -ETIME (too late), -errno; see @d. */
 int bh_trial_confirm(struct bh_agent *a, int *ret_cut, struct bh_diags *d);
 /* It ends now, or has ended by itself: @why is for people. Return: 0 or -ENOENT, -errno. */

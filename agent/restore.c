@@ -30,9 +30,9 @@ static __u64 held_generation(const struct bh_agent *a)
  */
 static __u64 live_generation(struct bh_agent *a, struct bh_state *s)
 {
-	_cleanup_(bh_state_clear) struct bh_state tried = {0};
+	_cleanup_(bh_unconfirmed_clear) struct bh_unconfirmed tried = {0};
 	_cleanup_diags_ struct bh_diags d = {0};
-	__u64 back = 0, live;
+	__u64 live;
 	struct bh_trial t;
 
 	if (bh_kern_trial(a->kern, &t)) {
@@ -43,8 +43,8 @@ static __u64 live_generation(struct bh_agent *a, struct bh_state *s)
 		(void)bh_kern_fall(a->kern);
 	}
 	live = bh_kern_generation(a->kern);
-	if (live && bh_unconfirmed_load(a->opts.state_dir, &d, &tried, &back) == 0 &&
-	    tried.generation + 1 == live && s->generation == back)
+	if (live && bh_unconfirmed_load(a->opts.state_dir, &d, &tried) == 0 &&
+	    tried.s.generation + 1 == live && s->generation == tried.back)
 		s->generation = live;
 	return live;
 }
@@ -63,9 +63,10 @@ static void keep_trouble(struct bh_agent *a, const struct bh_diags *d, const cha
 int bh_agent_restore_floor(struct bh_agent *a, __u64 *ret_floor)
 {
 	_cleanup_(bh_marker_clear) struct bh_marker m = {0};
-	_cleanup_(bh_state_clear) struct bh_state s = {0}, tried = {0};
+	_cleanup_(bh_unconfirmed_clear) struct bh_unconfirmed tried = {0};
+	_cleanup_(bh_state_clear) struct bh_state s = {0};
 	_cleanup_diags_ struct bh_diags d = {0};
-	__u64 floor = 0, back;
+	__u64 floor = 0;
 	int r = bh_marker_load(a->opts.state_dir, &d, &m);
 
 	if (r == -ENOMEM)
@@ -76,9 +77,9 @@ int bh_agent_restore_floor(struct bh_agent *a, __u64 *ret_floor)
 		return r;
 	*ret_floor = MAX(floor, s.generation);
 	/* one that was tried had a number, and what was before it another after it */
-	r = bh_unconfirmed_load(a->opts.state_dir, &d, &tried, &back);
+	r = bh_unconfirmed_load(a->opts.state_dir, &d, &tried);
 	if (r == 0)
-		*ret_floor = MAX(*ret_floor, tried.generation + 1);
+		*ret_floor = MAX(*ret_floor, tried.s.generation + 1);
 	return r == -ENOMEM ? r : 0;
 }
 

@@ -48,19 +48,21 @@ static int arm(struct bh_agent *a, __u64 deadline_ns)
 static int save(struct bh_agent *a, const struct bh_live *l, const struct bh_trial *t,
 		struct bh_diags *d)
 {
-	struct bh_state s = {
-		.generation = t->generation,
-		.map = l->map->text,
-		.map_bytes = l->map->text_len,
-		.file = l->origin.file,
-		.by = l->origin.by,
-		.at_ms = l->origin.at_ms,
-		.numbers = l->numbers,
-		.cap_observe = l->capped && !a->boot_observe,
+	struct bh_unconfirmed u = {
+		.s = {.generation = t->generation,
+		      .map = l->map->text,
+		      .map_bytes = l->map->text_len,
+		      .file = l->origin.file,
+		      .by = l->origin.by,
+		      .at_ms = l->origin.at_ms,
+		      .numbers = l->numbers,
+		      .cap_observe = l->capped && !a->boot_observe},
+		.back = t->back,
+		.began_ns = a->trial_began_ns,
 	};
 
-	bh_compiled_digest(l->compiled, s.basis);
-	return bh_unconfirmed_save(a->opts.state_dir, &s, t->back, d);
+	bh_compiled_digest(l->compiled, u.s.basis);
+	return bh_unconfirmed_save(a->opts.state_dir, &u, d);
 }
 
 static void take_over(struct bh_agent *a, struct bh_live *l)
@@ -80,8 +82,11 @@ int bh_trial_begin(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, s
 		.back = bh_kern_generation(a->kern),
 		.deadline_ns = a->clock->boot_ns() + c->confirm_ns,
 	};
-	int r = save(a, l, &t, d);
+	int r;
 
+	a->trial_began_ns = a->clock->boot_ns();
+	a->trial_broken = 0;
+	r = save(a, l, &t, d);
 	if (r < 0)
 		return r;
 	r = arm(a, t.deadline_ns);
@@ -244,34 +249,33 @@ static int know(struct bh_agent *a, struct bh_state *s, struct bh_diags *d, stru
 /* None runs. If one is on the disk it ended with a reboot, a detach, or while we were away. */
 static int forget(struct bh_agent *a)
 {
-	_cleanup_(bh_state_clear) struct bh_state s = {0};
+	_cleanup_(bh_unconfirmed_clear) struct bh_unconfirmed u = {0};
 	_cleanup_diags_ struct bh_diags d = {0};
-	__u64 back;
 
-	if (bh_unconfirmed_load(a->opts.state_dir, &d, &s, &back) != -ENOENT)
+	if (bh_unconfirmed_load(a->opts.state_dir, &d, &u) != -ENOENT)
 		write_back(a);
 	return 0;
 }
 
 int bh_trial_resume(struct bh_agent *a, struct bh_diags *d)
 {
-	_cleanup_(bh_state_clear) struct bh_state s = {0};
+	_cleanup_(bh_unconfirmed_clear) struct bh_unconfirmed u = {0};
 	_cleanup_(bh_live_clear) struct bh_live l = {0};
 	struct bh_trial t;
-	__u64 back = 0;
 	int r;
 
 	if (!bh_kern_trial(a->kern, &t))
 		return forget(a);
-	r = bh_unconfirmed_load(a->opts.state_dir, d, &s, &back);
-	if (r == 0 && s.generation != t.generation)
+	r = bh_unconfirmed_load(a->opts.state_dir, d, &u);
+	if (r == 0 && u.s.generation != t.generation)
 		r = -ESTALE;
 	if (r == 0)
-		r = know(a, &s, d, &l);
+		r = know(a, &u.s, d, &l);
 	if (r == 0)
 		r = arm(a, t.deadline_ns);
 	if (r == 0) {
 		take_over(a, &l);
+		a->trial_began_ns = u.began_ns;
 		bh_warning("generation %llu is still UNCONFIRMED",
 			   (unsigned long long)t.generation);
 		return 0;

@@ -156,6 +156,9 @@ static void exam_clock(struct exam *e)
 		     "login say `bulkhead confirm`",
 		     (unsigned long long)t.generation, (unsigned long long)t.back,
 		     (unsigned long long)((MAX(t.deadline_ns, now) - now) / 1000000000ull));
+	if (bh_trial_runs(e->a) && e->a->trial_broken)
+		note(e, "it denied %u connections that used to pass: bulkhead flows --denied",
+		     e->a->trial_broken);
 }
 
 static void exam_holds(struct exam *e)

@@ -47,9 +47,9 @@ json_t *bh_json_trial(const struct bh_agent *a)
 
 	if (!bh_kern_trial(a->kern, &t) || t.fell)
 		return json_null();
-	return json_pack("{s:I s:I s:o s:I}", "generation", (json_int_t)t.generation, "back",
-			 (json_int_t)t.back, "ends_at", bh_json_boot_time(a, t.deadline_ns),
-			 "ends_in_s",
+	return json_pack("{s:I s:I s:i s:o s:I}", "generation", (json_int_t)t.generation, "back",
+			 (json_int_t)t.back, "broken", (int)a->trial_broken, "ends_at",
+			 bh_json_boot_time(a, t.deadline_ns), "ends_in_s",
 			 (json_int_t)((MAX(t.deadline_ns, now) - now) / 1000000000ull));
 }
 

@@ -22,7 +22,8 @@
  * verb      args                                   data
  * version   -                                      version, abi, kernel, features[{name,works,effect}]
  * status    -                                      version, state (enforcing|observing|unconfirmed|emergency|no_policy|degraded),
- *                                                  unconfirmed {generation,back,ends_at,ends_in_s} or null,
+ *                                                  unconfirmed {generation,back,broken (connections that
+ *                                                  used to pass and were denied),ends_at,ends_in_s} or null,
  *                                                  generation, map {name,file,mode,sha256,applied_at,applied_by},
  *                                                  hooks[{name,mode,ok}], features, mode_cap (observe|none),
  *                                                  sessions {begun,denied,would_deny,ended} (since start),
@@ -70,7 +71,7 @@
  *                                                  until hang-up. denied: type deny and would_deny only
  * mode (C)  mode: observe|enforce, [force],        mode_cap, unconfirmed; enforce is refused like a map
  *           [confirm_s]                            that denies the caller's session
- * confirm (C) [generation]                         generation, cut
+ * confirm (C) [generation], [force]                generation, cut
  * quarantine (C) who, reason, [for_s], [even_failsafe]   quarantined, cut
  * release (C) who ("all"), [reason]                released, cut
  * grant (C) rule | from, to, port, [user]; for_s, [reason]   id, rule, until

@@ -285,22 +285,29 @@ int bh_state_load(const char *dir, __u64 floor, struct bh_diags *d, struct bh_st
 
 /* --- what is tried out --------------------------------------------------------------------- */
 
-int bh_unconfirmed_save(const char *dir, const struct bh_state *s, __u64 back, struct bh_diags *d)
+void bh_unconfirmed_clear(struct bh_unconfirmed *u)
+{
+	bh_state_clear(&u->s);
+}
+
+int bh_unconfirmed_save(const char *dir, const struct bh_unconfirmed *u, struct bh_diags *d)
 {
 	json_auto_t *body = json_object();
 	_cleanup_free_ char *path = NULL;
-	int r = body ? state_body(s, body) : -ENOMEM;
+	int r = body ? state_body(&u->s, body) : -ENOMEM;
 
 	if (r == 0)
-		r = put(body, "back", u64_json(back));
+		r = put(body, "back", u64_json(u->back));
+	if (r == 0)
+		r = put(body, "began_ns", u64_json(u->began_ns));
 	if (r == 0)
 		r = path_of(dir, unconfirmed_seal.kind, &path);
 	return r ? r : bh_seal_write(path, &unconfirmed_seal, body, NULL, d);
 }
 
-int bh_unconfirmed_load(const char *dir, struct bh_diags *d, struct bh_state *ret, __u64 *ret_back)
+int bh_unconfirmed_load(const char *dir, struct bh_diags *d, struct bh_unconfirmed *ret)
 {
-	_cleanup_(bh_state_clear) struct bh_state s = {0};
+	_cleanup_(bh_unconfirmed_clear) struct bh_unconfirmed u = {0};
 	_cleanup_free_ char *path = NULL;
 	json_auto_t *body = NULL;
 	int r = path_of(dir, unconfirmed_seal.kind, &path);
@@ -309,15 +316,17 @@ int bh_unconfirmed_load(const char *dir, struct bh_diags *d, struct bh_state *re
 		r = bh_seal_read(path, &unconfirmed_seal, d, &body);
 	if (r < 0)
 		return r;
-	r = state_of(body, &s);
+	r = state_of(body, &u.s);
 	if (r == 0)
-		r = u64_of(json_object_get(body, "back"), ret_back);
-	if (r == 0 && !s.map)
+		r = u64_of(json_object_get(body, "back"), &u.back);
+	if (r == 0)
+		r = u64_of(json_object_get(body, "began_ns"), &u.began_ns);
+	if (r == 0 && !u.s.map)
 		r = -EBADMSG;
 	if (r < 0)
 		return bad_content(d, path, r);
-	*ret = s;
-	s = (struct bh_state){0};
+	*ret = u;
+	u = (struct bh_unconfirmed){0};
 	return 0;
 }
 

@@ -65,10 +65,18 @@ int bh_state_set_detached(const char *dir);
  */
 int bh_state_went_back(const char *dir, __u64 was, __u64 gen, struct bh_diags *d);
 
-/* A map that is tried out, and the generation it falls back to. Return: 0 or -errno (see @d). */
-int bh_unconfirmed_save(const char *dir, const struct bh_state *s, __u64 back, struct bh_diags *d);
+/* A map that is tried out, the generation it falls back to, and since when (boot time). */
+struct bh_unconfirmed {
+	struct bh_state s;
+	__u64 back;
+	__u64 began_ns;
+};
+
+void bh_unconfirmed_clear(struct bh_unconfirmed *u);
+/* Return: 0 or -errno (see @d). */
+int bh_unconfirmed_save(const char *dir, const struct bh_unconfirmed *u, struct bh_diags *d);
 /* Return: 0, -ENOENT (there is none; nothing in @d), -errno (see @d). */
-int bh_unconfirmed_load(const char *dir, struct bh_diags *d, struct bh_state *ret, __u64 *ret_back);
+int bh_unconfirmed_load(const char *dir, struct bh_diags *d, struct bh_unconfirmed *ret);
 void bh_unconfirmed_forget(const char *dir);
 
 struct bh_marker {

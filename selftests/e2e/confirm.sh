@@ -168,6 +168,21 @@ start
 opens "an agent that does not know what is tried goes back"
 is "status" enforcing "$(status state)"
 
+# --- what used to pass ----------------------------------------------------------------------------
+check "open" bh shop apply --yes "$SCOPE_DIR/open.yaml"
+sed 's/^mode:/revert_on_denies: 2\n&/' "$SCOPE_DIR/shut.yaml" > "$SCOPE_DIR/picky.yaml"
+check "a map that minds" bh shop apply --yes --confirm 1h "$SCOPE_DIR/picky.yaml"
+is "denied by name" EPERM "$(ask shop $web tcp 10.77.0.1 6380)"
+is "denied before, too" EPERM "$(ask shop system.slice/x.service tcp 10.77.0.1 6379)"
+is "none of these count" unconfirmed "$(status state)"
+is "one that used to pass" EPERM "$(ask shop $web tcp 10.77.0.1 6379)"
+wait_for 5 eval '[ "$(status unconfirmed.broken)" = 1 ]'
+is "counts" 1 "$(status unconfirmed.broken)"
+is "and another" EPERM "$(ask shop $web tcp fd77::1 6379)"
+wait_for 5 eval '[ "$(status state)" = enforcing ]'
+opens "it has ended"
+check "and the log says why" grep -q "REVERTED: 2 connections that used to pass" "$dir/agent.log"
+
 # --- mode ------------------------------------------------------------------------------------------
 check "shut" bh shop apply --yes "$SCOPE_DIR/shut.yaml"
 check "observe" bh shop mode observe

@@ -42,6 +42,9 @@ sed 's/name: one/name: three/; s/from: web/from: [web, report]/' one.yaml | head
 as() { # cgroup arguments of bulkhead...
 	local cg=$1
 	shift
+	case ${1:-} in
+	apply | rollback) set -- "$1" --force --enforce "${@:2}" ;;
+	esac
 	unit shop "$cg" "$BUILD/bulkhead" --control "$dir/run/control.sock" "$@"
 }
 

@@ -199,4 +199,21 @@ check "it is in force" [ "$(generation)" -gt "$before" ]
 check "and in the audit log" grep -q '"verb":"apply".*"force":true.*"ok":true' "$dir/state/audit.jsonl"
 login --wait 1 true > /dev/null
 is "nobody comes in" 99 $?
+# --- confirm: whoever got in since then has shown that one can -------------------------------------------
+
+out=$(login "$(apply all.yaml --enforce --confirm 60s) && $CLI confirm")
+is "the old login does not confirm" 1 $?
+says "and why" "this login is from before generation"
+is "it waits" unconfirmed "$(status_of 'd["state"]')"
+is "nor does a script" 1 "$("$BUILD/bulkhead" --control "$dir/run/control.sock" confirm > /dev/null 2>&1; echo $?)"
+out=$(login "$CLI confirm")
+is "a new login does" 0 $?
+is "it stays" enforcing "$(status_of 'd["state"]')"
+out=$("$BUILD/bulkhead" --control "$dir/run/control.sock" apply --yes --confirm 60s "$SCOPE_DIR/all.yaml" 2>&1)
+is "a script may apply what ends by itself" 0 $?
+out=$(run_from outside "" fd77::1 "$CLI confirm")
+is "a new login over IPv6 confirms" 0 $?
+out=$(login "$(apply closed.yaml --confirm 60s)")
+is "what would cut the session is refused even so" 1 $?
+
 tap_end

@@ -51,6 +51,15 @@ in_a_start() { # host
 	agent_settles "$1" > /dev/null
 }
 
+# What the kill before this one left unconfirmed is confirmed first.
+in_a_trial() { # host
+	local map=one
+	bh "$1" confirm > /dev/null 2>&1
+	grep -q '"map":.*name: one' "$SCOPE_DIR/$1/state/state" && map=two
+	bh "$1" apply --yes --confirm 1h "$SCOPE_DIR/$map.yaml" > /dev/null 2>&1
+	bh "$1" confirm > /dev/null 2>&1
+}
+
 kills() { # host what doing calls path how-many
 	local host=$1 what=$2 doing=$3 calls=$4 path=$5 all n wrong tried=0 bad=0 struck=0
 	inject "$host" "$calls" "$path" 0 none
@@ -78,6 +87,7 @@ shop() {
 depot() {
 	begin depot
 	kills depot "files in a commit" in_a_commit "$files" "$SCOPE_DIR/depot/state" 9
+	kills depot "files in a trial and its confirmation" in_a_trial "$files" "$SCOPE_DIR/depot/state" 7
 	probes_end depot "in depot"
 }
 

@@ -177,7 +177,10 @@ agent_kill() { # host signal
 bh() { # host arguments...
 	local host=$1
 	shift
-	[ "${1:-}" != apply ] || set -- apply --force --enforce "${@:2}"
+	case ${1:-} in
+	apply | rollback) set -- "$1" --force --enforce "${@:2}" ;;
+	confirm) set -- confirm --force "${@:2}" ;;
+	esac
 	"$BUILD/bulkhead" --control "$SCOPE_DIR/$host/run/control.sock" "$@"
 }
 

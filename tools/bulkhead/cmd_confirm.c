@@ -35,14 +35,19 @@ static int generation_of(const char *text, json_int_t *ret)
 static int run(struct bh_cli *cli, int argc, char **argv)
 {
 	_cleanup_json_ json_t *data = NULL;
+	json_t *args;
 	json_int_t generation = 0;
 	int code;
 
 	if (argc && generation_of(argv[0], &generation) < 0)
 		return bh_fail(cli, BH_EXIT_USAGE, "`bulkhead status` shows it",
 			       "'%s' is no generation", argv[0]);
-	code = bh_ask(cli, "confirm",
-		      argc ? json_pack("{s:I}", "generation", generation) : json_object(), &data);
+	args = json_object();
+	if (args && argc)
+		(void)json_object_set_new(args, "generation", json_integer(generation));
+	if (args && cli->force)
+		(void)json_object_set_new(args, "force", json_true());
+	code = bh_ask(cli, "confirm", bh_args_reason(cli, args), &data);
 	if (data && code == BH_EXIT_OK)
 		fprintf(cli->out,
 			"%sconfirmed%s: generation %" PRIu64 " stays, %" PRIu64
@@ -52,6 +57,12 @@ static int run(struct bh_cli *cli, int argc, char **argv)
 	return code;
 }
 
+static const struct bh_opt opts[] = {
+	{"force", NULL, "from whatever login: you know that you can get in", BH_OPT_AT(force),
+	 BH_OPT_FLAG, 0},
+	{"reason", "TEXT", "why, for the audit log", BH_OPT_AT(reason), BH_OPT_WORD, 0},
+};
+
 const struct bh_command bh_cmd_confirm = {
 	.name = "confirm",
 	.args = "[GENERATION]",
@@ -60,6 +71,8 @@ const struct bh_command bh_cmd_confirm = {
 		"itself, unless\nthis is said in time: from a console, or from a login that began "
 		"after the apply, which shows\nthat one can still get in. With GENERATION nothing "
 		"else is confirmed by mistake.\n\nExit status 3 if nothing waits.",
+	.opts = opts,
+	.n_opts = ARRAY_SIZE(opts),
 	.max_args = 1,
 	.run = run,
 };

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * agent_holds.c - quarantines and grants in the agent's hands, on a kernel side that only
+ * remembers: what it is told of segments with holes, of prefixes around prefixes, of names that a
+ * map has not; and what is on the disk after a restart, a reboot, and damage.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "../lib/fakekern.h"
+#include "../lib/fakeagent.h"
+#include "../../agent/base/io.h"
+#include "../../agent/control/proto.h"
+#include "../../agent/control/request.h"
+#include "../../agent/control/seal.h"
+#include "../../agent/policy/cidr.h"
+
+#define MAP(name)                                                                                  \
+	"version: 1\\nname: " name "\\nmode: enforce\\n"                                           \
+	"default: { ingress: deny, egress: deny }\\n"                                              \
+	"segments:\\n"                                                                             \
+	"  web: { match: { unit: web.service } }\\n"                                               \
+	"  lan: { match: { cidr: [10.1.0.0/16], except: [10.1.2.0/24] } }\\n"                      \
+	"allow:\\n"                                                                                \
+	"  - { id: sre, from: lan, to: web, port: tcp/22, jit: { max: 1h, reason: required } }\\n" \
+	"  - { id: free, from: lan, to: web, port: tcp/23, jit: {} }\\n"                           \
+	"failsafe:\\n  - { from: { cidr: [10.0.0.1/32] }, port: tcp/22 }\\n"
+
+static struct bh_caller root = {.pid = 7,
+				.uid = 0,
+				.same_userns = true,
+				.reader = true,
+				.session = true,
+				.cgroup = (char *)"/user.slice/session-1.scope"};
+
+static void say(struct bh_agent *a, const char *line, int code, const char *part)
+{
+	struct bh_verb_table verbs = {bh_verbs, bh_n_verbs};
+	_cleanup_(bh_reply_clear) struct bh_reply reply = {0};
+	_cleanup_free_ char *text = NULL;
+
+	bh_request_run(a, &verbs, line, strlen(line), &root, &reply);
+	text = bh_reply_line(&reply);
+	if (reply.code != code || !strstr(text, part))
+		fail_msg("%s: expected %d with '%s', got %s", line, code, part, text);
+}
+
+static void apply(struct bh_agent *a, const char *map)
+{
+	_cleanup_free_ char *line = NULL;
+
+	assert_true(asprintf(&line,
+			     "{\"verb\":\"apply\",\"args\":{\"force\":true,\"enforce\":true,"
+			     "\"text\":\"%s\"}}",
+			     map) > 0);
+	say(a, line, 0, "\"generation\":");
+}
+
+static void hold(struct bh_agent *a, const char *who, const char *more)
+{
+	_cleanup_free_ char *line = NULL;
+
+	assert_true(
+		asprintf(&line,
+			 "{\"verb\":\"quarantine\",\"args\":{%s\"reason\":\"x\",\"who\":\"%s\"}}",
+			 more, who) > 0);
+	say(a, line, 0, "\"quarantined\"");
+}
+
+/* What the kernel side says of an address: the longest prefix. -1: nothing. */
+static int held(const char *text)
+{
+	_cleanup_free_ char *with = NULL;
+	struct bh_fault f;
+	struct bh_cidr c;
+	int best = -1, bits = -1;
+
+	assert_true(asprintf(&with, "%s/%d", text, strchr(text, ':') ? 128 : 32) > 0);
+	assert_int_equal(bh_cidr_parse(with, &c, &f), 0);
+	for (size_t i = 0; i < fake.n_member; i++) {
+		const struct bh_member *m = &fake.member[i];
+		struct bh_cidr p = {.plen = (int)m->prefix.prefixlen, .v4 = c.v4};
+
+		if (m->by != BH_HELD_ADDR || p.plen <= bits)
+			continue;
+		memcpy(p.addr.b, m->prefix.addr, sizeof(p.addr.b));
+		if (!bh_cidr_contains(&p, &c))
+			continue;
+		bits = p.plen;
+		best = (int)m->held;
+	}
+	return best;
+}
+
+static size_t count(enum bh_held_by by)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < fake.n_member; i++)
+		n += fake.member[i].by == by;
+	return n;
+}
+
+/* --- quarantine ----------------------------------------------------------------------------------------- */
+
+static void a_segment_has_its_addresses(void **state)
+{
+	struct bh_agent *a = *state;
+
+	apply(a, MAP("one"));
+	hold(a, "lan", "");
+	assert_int_equal(count(BH_HELD_SEG), 1);
+	assert_int_equal(held("10.1.0.1"), 1);
+	assert_int_equal(held("10.1.2.1"), 0);
+	assert_int_equal(held("10.2.0.1"), -1);
+	assert_int_equal(held("fd77::1"), -1);
+}
+
+/* A hole in one is none in another around it. */
+static void prefixes_lie_in_each_other(void **state)
+{
+	struct bh_agent *a = *state;
+
+	apply(a, MAP("one"));
+	hold(a, "lan", "");
+	hold(a, "10.0.0.0/8", "");
+	assert_int_equal(held("10.1.0.1"), 1);
+	assert_int_equal(held("10.1.2.1"), 2);
+	assert_int_equal(held("10.2.0.1"), 2);
+	/* and the harder one holds inside the other */
+	hold(a, "10.0.0.0/8", "\"even_failsafe\":true,");
+	assert_true(fake.slot[1].flags & BH_QUARANTINE_HARD);
+	assert_int_equal(held("10.1.0.1"), 2);
+	assert_int_equal(held("10.1.2.1"), 2);
+	assert_int_equal(a->holds->n_hold, 2);
+}
+
+static void words_that_are_nobody(void **state)
+{
+	struct bh_agent *a = *state;
+
+	apply(a, MAP("one"));
+	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"web\"}}", 2,
+	    "needs argument 'reason'");
+	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"web\",\"reason\":\"\"}}", 2,
+	    "is empty");
+	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"wbe\",\"reason\":\"x\"}}", 2,
+	    "did you mean 'web'?");
+	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"any\",\"reason\":\"x\"}}", 2,
+	    "none that");
+	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"a/b.service\",\"reason\":\"x\"}}", 2,
+	    "none that");
+	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"*.service\",\"reason\":\"x\"}}", 2,
+	    "none that");
+	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"10.0.0.1/8\",\"reason\":\"x\"}}", 2,
+	    "none that");
+	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"web\",\"reason\":\"x\",\"for_s\":0}}",
+	    2, "from 1");
+	say(a, "{\"verb\":\"release\",\"args\":{\"who\":\"web\"}}", 1, "is not in quarantine");
+	assert_int_equal(a->holds->n_hold, 0);
+	assert_int_equal(fake.n_member, 0);
+}
+
+static void there_is_an_end_of_room(void **state)
+{
+	struct bh_agent *a = *state;
+	char who[32];
+
+	apply(a, MAP("one"));
+	for (int i = 0; i < BH_QUARANTINE_MAX; i++) {
+		snprintf(who, sizeof(who), "u%d.service", i);
+		hold(a, who, "");
+	}
+	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"web\",\"reason\":\"x\"}}", 1,
+	    "there are 256 quarantines already");
+	assert_int_equal(count(BH_HELD_UNIT), BH_QUARANTINE_MAX);
+	/* one that is there already may be said again */
+	hold(a, "u7.service", "\"for_s\":60,");
+	assert_int_equal(a->holds->n_hold, BH_QUARANTINE_MAX);
+	say(a, "{\"verb\":\"release\",\"args\":{\"who\":\"all\"}}", 0, "released");
+	assert_int_equal(fake.n_member, 0);
+}
+
+/* What a map has not it may have again. */
+static void a_segment_that_goes_and_comes(void **state)
+{
+	struct bh_agent *a = *state;
+
+	apply(a, MAP("one"));
+	hold(a, "lan", "");
+	apply(a,
+	      "version: 1\\nname: two\\nmode: observe\\ndefault: { ingress: deny, egress: deny }\\n"
+	      "segments: { web: { match: { unit: web.service } } }\\n");
+	assert_int_equal(fake.n_member, 0);
+	assert_int_equal(a->holds->n_hold, 1);
+	apply(a, MAP("one"));
+	assert_int_equal(held("10.1.0.1"), 1);
+}
+
+/* --- grants ----------------------------------------------------------------------------------------------- */
+
+#define GRANT(args) "{\"verb\":\"grant\",\"args\":{" args "}}"
+
+static void grants_of_rules(void **state)
+{
+	struct bh_agent *a = *state;
+
+	apply(a, MAP("one"));
+	say(a, GRANT("\"rule\":\"sre\",\"for_s\":3601,\"reason\":\"x\""), 1, "3600 s at most");
+	say(a, GRANT("\"rule\":\"sre\",\"for_s\":60"), 1, "for a reason only");
+	say(a, GRANT("\"rule\":\"sre\""), 2, "say for how long");
+	say(a, GRANT("\"rule\":\"sre\",\"from\":\"web\",\"for_s\":60"), 2, "a rule says itself");
+	say(a, GRANT("\"rule\":\"free\",\"for_s\":86400"), 0, "\"id\":1");
+	say(a, GRANT("\"rule\":\"sre\",\"for_s\":60,\"reason\":\"x\""), 0, "\"id\":2");
+	assert_int_equal(fake.n_jit, 2);
+	/* again: longer, not twice */
+	say(a, GRANT("\"rule\":\"sre\",\"for_s\":120,\"reason\":\"x\""), 0, "\"id\":3");
+	assert_int_equal(fake.n_jit, 2);
+	say(a, "{\"verb\":\"revoke\",\"args\":{\"id\":2}}", 1, "there is no grant 2");
+	say(a, "{\"verb\":\"revoke\",\"args\":{\"id\":3}}", 0, "\"revoked\":3");
+	say(a, "{\"verb\":\"revoke\"}", 2, "needs argument 'id'");
+	assert_int_equal(fake.n_jit, 1);
+	/* a map without the rule: nothing is open that nobody can name */
+	apply(a,
+	      "version: 1\\nname: two\\nmode: observe\\ndefault: { ingress: deny, egress: deny }\\n");
+	assert_int_equal(fake.n_jit, 0);
+}
+
+static void grants_ad_hoc(void **state)
+{
+	struct bh_agent *a = *state;
+
+	apply(a, MAP("one"));
+	say(a, GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tcp/80-90\",\"for_s\":60"), 0,
+	    "\"id\":1");
+	assert_true(fake.grant[0].until_ns > 0);
+	assert_int_equal(fake.grant[0].port, 80);
+	assert_int_equal(fake.grant[0].port_to, 90);
+	assert_true(fake.grant[0].uid == BH_NO_UID);
+	say(a, GRANT("\"from\":\"any\",\"to\":\"web\",\"port\":\"icmp/echo-request\",\"for_s\":60"),
+	    0, "\"id\":2");
+	/* for both families */
+	assert_true(fake.grant[2].until_ns > 0 && !fake.grant[3].until_ns);
+	say(a,
+	    GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tcp\",\"for_s\":60,"
+		  "\"user\":\"nobody-at-all\""),
+	    2, "there is no user");
+	say(a, GRANT("\"from\":\"lan\",\"to\":\"wep\",\"port\":\"tcp\",\"for_s\":60"), 2,
+	    "did you mean 'web'?");
+	say(a, GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tpc\",\"for_s\":60"), 2, "");
+	assert_int_equal(a->holds->n_granted, 2);
+}
+
+/* --- the disk --------------------------------------------------------------------------------------------- */
+
+static void another_boot(void)
+{
+	_cleanup_free_ char *path = NULL, *text = NULL;
+	_cleanup_diags_ struct bh_diags d = {0};
+	json_auto_t *body = NULL;
+	char *line;
+
+	assert_true(asprintf(&path, "%s/holds", test_dir) > 0);
+	assert_int_equal(bh_file_read(path, 1 << 20, &text, NULL), 0);
+	line = strchr(text, '\n');
+	body = json_loads(line, 0, NULL);
+	assert_int_equal(json_object_set_new(body, "boot_id", json_string("another")), 0);
+	assert_int_equal(
+		bh_seal_write(path, &(struct bh_seal){"holds", 1, 4u << 20}, body, NULL, &d), 0);
+}
+
+static void after_a_restart_and_a_reboot(void **state)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	struct bh_agent *a = *state;
+	__u64 until;
+
+	apply(a, MAP("one"));
+	hold(a, "web.service", "\"for_s\":3600,");
+	hold(a, "10.9.0.0/16", "\"even_failsafe\":true,");
+	say(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "");
+	until = a->holds->hold[0].note.until_ns;
+	assert_int_equal(bh_holds_load(a, &d), 0);
+	assert_int_equal(a->holds->n_hold, 2);
+	assert_true(a->holds->hold[0].note.until_ns == until);
+	assert_int_equal(a->holds->hold[1].kind, BH_HOLD_ADDRESS);
+	assert_true(a->holds->hold[1].hard);
+	assert_int_equal(a->holds->n_granted, 1);
+	assert_int_equal(a->holds->last_id, 1);
+	another_boot();
+	assert_int_equal(bh_holds_load(a, &d), 0);
+	assert_int_equal(a->holds->n_hold, 2);
+	assert_true(a->holds->hold[0].note.until_ns > 0);
+	assert_true(a->holds->hold[1].note.until_ns == 0);
+	/* a grant is void; its number is not given again */
+	assert_int_equal(a->holds->n_granted, 0);
+	say(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "\"id\":2");
+}
+
+static void damaged(void **state)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	_cleanup_free_ char *path = NULL, *text = NULL;
+	struct bh_agent *a = *state;
+	size_t n;
+
+	apply(a, MAP("one"));
+	hold(a, "web", "");
+	assert_true(asprintf(&path, "%s/holds", test_dir) > 0);
+	assert_int_equal(bh_file_read(path, 1 << 20, &text, &n), 0);
+	for (size_t i = 0; i < n; i += 7) {
+		char was = text[i];
+
+		text[i] ^= 1;
+		assert_int_equal(bh_file_replace(path, text, n, 0600, NULL), 0);
+		assert_true(bh_holds_load(a, &d) < 0);
+		assert_int_equal(a->holds->n_hold, 0);
+		text[i] = was;
+	}
+	assert_true(d.n_errors > 0);
+}
+
+/* --- run ------------------------------------------------------------------------------------------------ */
+
+static int setup(void **state)
+{
+	*state = test_agent_new();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	test_agent_free(*state);
+	return 0;
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(a_segment_has_its_addresses),
+		TEST(prefixes_lie_in_each_other),
+		TEST(words_that_are_nobody),
+		TEST(there_is_an_end_of_room),
+		TEST(a_segment_that_goes_and_comes),
+		TEST(grants_of_rules),
+		TEST(grants_ad_hoc),
+		TEST(after_a_restart_and_a_reboot),
+		TEST(damaged),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
