@@ -3,7 +3,7 @@
 # Who changed what: the audit log of a real agent, what it says of a change, and each way to tamper
 # with it while the agent is away or runs: `audit verify` and `status` tell, the log goes on. Run by
 # selftests/run.
-# LIMIT_S=400
+# LIMIT_S=600
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh
 . "$(dirname "$0")/../lib/host.sh"
