@@ -3,7 +3,7 @@
 # Who changed what: the audit log of a real agent, what it says of a change, and each way to tamper
 # with it while the agent is away or runs: `audit verify` and `status` tell, the log goes on. Run by
 # selftests/run.
-# LIMIT_S=400
+# LIMIT_S=600
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh
 . "$(dirname "$0")/../lib/host.sh"
@@ -193,11 +193,13 @@ tampered() { # how kind line
 	fi
 	check "$1: changes are taken all the same" bh shop apply --yes "$SCOPE_DIR/shop.yaml"
 	check "$1: the numbers go on" [ "$(records .seq | tail -n 1)" -gt "$lines" ]
-	agent_kill shop TERM > /dev/null
-	start
-	verify
-	is "$1: another start heals nothing" 3 $?
-	[ "$4" = told ] && check "$1: and status goes on" problem "tampered"
+	if [ "$4" = told ]; then
+		agent_kill shop TERM > /dev/null
+		start
+		verify
+		is "$1: another start heals nothing" 3 $?
+		check "$1: and status goes on" problem "tampered"
+	fi
 	# back to what it was, heads and all
 	agent_kill shop KILL > /dev/null
 	on shop rm -rf "$dir/bpf/bulkhead/v2"
