@@ -11,6 +11,7 @@
 #include "../../agent/agent.h"
 #include "../../agent/control/audit.h"
 #include "../../agent/control/flows.h"
+#include "../../agent/control/history.h"
 #include "fakekern.h"
 
 static char test_dir[64]; /* /tmp/bh-test-PID */
@@ -93,6 +94,7 @@ _unused_ static void test_agent_free(struct bh_agent *a)
 	bh_live_clear(&a->live);
 	bh_cgroups_free(a->cgroups);
 	bh_audit_close(a->audit);
+	bh_history_close(a->history);
 	bh_flows_free(a->flows);
 	sd_event_unref(a->event);
 	free(a->nic);
