@@ -204,18 +204,19 @@ static int load(struct bh_history *h, __u64 gen, struct bh_diags *d)
 /* Its bytes are looked at when they are needed. */
 static void look_at_text(struct bh_history *h, size_t i, struct bh_diags *d)
 {
-	const struct bh_record *r = &h->rec[i];
+	struct bh_record *r = &h->rec[i];
 	_cleanup_free_ char *path = text_path(h, r->sha256);
 	struct stat st;
 
-	/* once for all that have it */
-	if (r->damaged || !path || names_text(h, i + 1, r->sha256))
+	if (r->damaged || !path)
 		return;
 	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (size_t)st.st_size == r->bytes)
 		return;
-	set_lost(h, r->sha256, true);
-	warn(d, NULL, "%s: the text of generation %llu is missing or damaged", path,
-	     (unsigned long long)r->generation);
+	r->lost = true;
+	/* said once, of the last one that has it */
+	if (!names_text(h, i + 1, r->sha256))
+		warn(d, NULL, "%s: the text of generation %llu is missing or damaged", path,
+		     (unsigned long long)r->generation);
 }
 
 static int on_name(struct bh_history *h, int dir, const char *name, struct bh_diags *d)

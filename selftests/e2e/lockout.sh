@@ -201,6 +201,7 @@ login --wait 1 true > /dev/null
 is "nobody comes in" 99 $?
 # --- confirm: whoever got in since then has shown that one can -------------------------------------------
 
+check "each way is open again" bh shop apply --yes "$SCOPE_DIR/all.yaml"
 out=$(login "$(apply all.yaml --enforce --confirm 60s) && $CLI confirm")
 is "the old login does not confirm" 1 $?
 says "and why" "this login is from before generation"

@@ -90,4 +90,5 @@ faults "the state's files" openat,write,fsync,fdatasync,rename,link,unlink,fchmo
 	ENOSPC EIO EROFS
 probes_end shop "while calls failed"
 check "status is content" bh shop status
+is "the history is whole" "" "$(past shop)"
 tap_end

@@ -37,6 +37,7 @@ round() { # host calls path n doing...
 	agent_settles "$host" || { echo "no agent starts: $(tail -n 3 "$SCOPE_DIR/$host/agent.log")"; return; }
 	now=$(whole "$host")
 	[ "$now" = one ] || [ "$now" = two ] || echo "$now"
+	past "$host"
 }
 
 in_a_commit() { # host

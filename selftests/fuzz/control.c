@@ -4,6 +4,7 @@
  * agent. Each gets one answer, one line of JSON; a refusal says why.
  */
 #include <stddef.h>
+#include "../../agent/control/past.h"
 #include "../../agent/control/request.h"
 #include "fakeagent.h"
 
@@ -32,6 +33,11 @@ static void begin(void)
 	bh_live_clear(&agent->live);
 	agent->live = l;
 	fake.gen = 1;
+	if (bh_past_open(agent, &d) < 0)
+		abort();
+	bh_past_note(agent, &(struct bh_past_note){.how = BH_HOW_APPLY}, &d);
+	if (d.n)
+		abort();
 	(void)atexit(end);
 }
 

@@ -12,6 +12,7 @@
 #include "../../agent/control/audit.h"
 #include "../../agent/control/flows.h"
 #include "../../agent/holds.h"
+#include "../../agent/control/history.h"
 #include "fakekern.h"
 
 static char test_dir[64]; /* /tmp/bh-test-PID */
@@ -97,6 +98,7 @@ _unused_ static void test_agent_free(struct bh_agent *a)
 	bh_cgroups_free(a->cgroups);
 	bh_holds_free(a->holds);
 	bh_audit_close(a->audit);
+	bh_history_close(a->history);
 	bh_flows_free(a->flows);
 	sd_event_unref(a->event);
 	free(a->nic);

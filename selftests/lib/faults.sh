@@ -10,6 +10,7 @@
 #	both_hosts one other           two functions with tests, at the same time
 #	some 54 8                      8 numbers of 1 to 54; all of them with FAULT=full
 #	whole shop one two             one of them is enforced, all of it; says which
+#	past shop                      says what is wrong with its history
 #
 # Both maps let web ask the cache at 6379, and nobody else; only `one` opens 7001, only `two` 7002.
 
@@ -148,6 +149,19 @@ print('"$2"')'
 # else what is wrong.
 whole() { # host
 	python3 "$SELFTESTS_LIB/whole.py" "$SCOPE_DIR/$1/run/control.sock" "$SCOPE_DIR/$1/state"
+}
+
+# Nothing, if the newest of the history is what is live and nothing in it is damaged; else what is
+# wrong.
+past() { # host
+	bh "$1" -o json history 2> /dev/null | python3 -c '
+import json, sys
+a = json.load(sys.stdin)
+rows = a["data"]["rows"]
+for d in a["diags"]:
+    print("the history: " + d["text"])
+if [r["generation"] for r in rows if r["live"]] != [r["generation"] for r in rows[:1]]:
+    print("live is not the newest of " + str([(r["generation"], r["live"]) for r in rows[:3]]))'
 }
 
 # --- probers ----------------------------------------------------------------------------------------

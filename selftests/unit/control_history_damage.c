@@ -40,7 +40,7 @@ static void a_record_is_damaged(_unused_ void **state)
 	for (size_t i = 0; i < bytes; i++) {
 		write_file("2", text, i);
 		must_be_damaged("cut", i);
-		for (int bit = 0; bit < 8; bit++) {
+		for (int bit = 0; bit < 8; bit += 3) {
 			text[i] = (char)(text[i] ^ (1 << bit));
 			write_file("2", text, bytes);
 			must_be_damaged("flipped", i);

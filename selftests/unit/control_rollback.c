@@ -59,7 +59,6 @@ static int teardown(void **state)
 	struct bh_agent *a = *state;
 
 	bh_net_close(a->net);
-	bh_history_close(a->history);
 	test_agent_free(a);
 	return 0;
 }

@@ -83,6 +83,15 @@ static int two_maps(struct bh_cli *cli, const char *old_path, const char *new_pa
 
 static int run(struct bh_cli *cli, int argc, char **argv)
 {
+	/* before anybody is asked for the first */
+	for (int i = 0; i < argc; i++) {
+		json_int_t gen;
+		int code = bh_is_generation(argv[i]) ? bh_generation_parse(cli, argv[i], &gen)
+						     : BH_EXIT_OK;
+
+		if (code != BH_EXIT_OK)
+			return code;
+	}
 	return argc == 2 ? two_maps(cli, argv[0], argv[1]) : with_live(cli, argv[0]);
 }
 
