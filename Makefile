@@ -4,7 +4,7 @@
 #   BUILD=dir   where everything goes          V=1       show the commands
 #   ROOMS=...   only these rooms of agent/     T=30      seconds of each fuzz target
 #   DESTDIR= PREFIX=/usr                       TESTS=pat only tests whose name has this in it
-#   UNITDIR= ZSHDIR=   where a distribution has its units and zsh its completions
+#   SBINDIR= UNITDIR= ZSHDIR=   where a distribution has daemons, units and zsh's completions
 #   ABI=2   another layout of the maps, to upgrade to and from; never for use
 #   BREAK=1 promises can be broken, one by one, to see their tests fail; never for use
 
@@ -12,6 +12,7 @@ VERSION := 0.1.0
 
 BUILD  ?= build
 PREFIX ?= /usr
+SBINDIR ?= $(PREFIX)/sbin
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 T      ?= 30
@@ -101,7 +102,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -We
 
 # --- what to make ------------------------------------------------------------------------------
 
-.PHONY: all programs man tests syntax check soak demo bench fuzz mutants install deb clean deps lint format help FORCE
+.PHONY: all programs man tests syntax check soak demo bench fuzz mutants install deb rpm-spec clean deps lint format help FORCE
 all: programs man
 programs: $(PROGRAMS)
 man: $(MAN)
@@ -118,6 +119,7 @@ help:
 	@echo 'mutants  the test of the tests: each branch flipped, each planted bug (root; an hour)'
 	@echo 'install  into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
 	@echo 'deb      a Debian package of this tree, in $(BUILD)/deb/'
+	@echo 'rpm-spec a spec file, in $(BUILD)/rpm/'
 	@echo 'deps     install what the build needs (Debian)'
 	@echo 'lint     clang-tidy and shellcheck'
 	@echo 'format   clang-format in place'
@@ -287,7 +289,7 @@ $(BUILD)/man/%: tools/man/%.scd | $(BUILD)/.deps
 SHARE = $(DESTDIR)$(PREFIX)/share
 
 install: all
-	install -Dm755 $(BUILD)/bulkheadd $(DESTDIR)$(PREFIX)/sbin/bulkheadd
+	install -Dm755 $(BUILD)/bulkheadd $(DESTDIR)$(SBINDIR)/bulkheadd
 	install -Dm755 $(BUILD)/bulkhead $(DESTDIR)$(PREFIX)/bin/bulkhead
 	install -Dm644 -t $(DESTDIR)$(UNITDIR) tools/systemd/*.service
 	install -Dm644 tools/systemd/bulkhead.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/bulkhead.conf
@@ -310,11 +312,16 @@ deb: all
 	$(Q)BUILD=$(BUILD) BH_VERSION='$(VERSION)' BH_ABI='$(ABI)' BH_CC='$(CC)' BH_CFLAGS='$(CFLAGS)' \
 		tools/packaging/deb.sh
 
+rpm-spec:
+	$(call say,SPEC,$(BUILD)/rpm/bulkhead.spec)
+	@mkdir -p $(BUILD)/rpm
+	$(Q)BUILD=$(BUILD) BH_VERSION='$(VERSION)' tools/packaging/rpm_spec.sh
+
 clean:
 	rm -rf $(BUILD)
 
 FORCE:
 
-ifeq ($(filter clean help format deps,$(MAKECMDGOALS)),)
+ifeq ($(filter clean help format deps rpm-spec,$(MAKECMDGOALS)),)
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 endif

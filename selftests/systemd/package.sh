@@ -38,6 +38,15 @@ check "which is the newer version" \
 	dpkg --compare-versions "$(version_of "$newer")" gt "$(version_of "$deb")"
 is "the version is the Makefile's" "$(sed -n 's/^VERSION := //p' Makefile)" "$(version_of "$deb")"
 
+# Which buildroot is used is rpm's own business since 4.6; the source is made from the tree.
+spec=$BUILD/rpm/bulkhead.spec
+check "make rpm-spec" env -u MAKEFLAGS make rpm-spec BUILD="$BUILD"
+check "rpm reads it" rpmspec -P "$spec"
+is "it has the same version" "$(version_of "$deb") 1" \
+	"$(rpmspec -q --srpm --qf '%{version} %{release}' "$spec")"
+is "rpmlint has nothing else to say" "" \
+	"$(rpmlint "$spec" | grep -E ': [EW]:' | grep -vE 'no-buildroot-tag|invalid-url Source0')"
+
 # --- the machine ---------------------------------------------------------------------------------
 
 PROBER_INSIDE=/usr/local/lib/prober
