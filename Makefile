@@ -323,5 +323,5 @@ clean:
 FORCE:
 
 ifeq ($(filter clean help format deps rpm-spec,$(MAKECMDGOALS)),)
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
 endif
