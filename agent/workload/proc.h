@@ -13,8 +13,8 @@ int bh_proc_uid(pid_t pid, __u32 *ret);
 /**
  * bh_proc_same_userns - does @pid live in our user namespace
  *
- * Compares the namespaces where /proc/PID/ns may be read (a caller with more capabilities
- * than we have hides it), and the uid maps, which everybody may read.
+ * Compares the namespaces where /proc/PID/ns may be read (a caller of another user, or with
+ * more capabilities than we have, hides it), and the uid maps, which everybody may read.
  * Return: 1, 0, -errno.
  */
 int bh_proc_same_userns(pid_t pid);

@@ -23,7 +23,7 @@ mkdir -p "$other"
 build_deb() { # build directory, make's arguments...
 	local build=$1
 	shift
-	flock "$build" env -u MAKEFLAGS "$@" nice make -j2 BUILD="$build" deb > "$build/deb.log" 2>&1 ||
+	flock "$build" env -u MAKEFLAGS "$@" make -j2 BUILD="$build" deb > "$build/deb.log" 2>&1 ||
 		{ tail -n 20 "$build/deb.log"; return 1; }
 }
 
