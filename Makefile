@@ -4,6 +4,7 @@
 #   BUILD=dir   where everything goes          V=1       show the commands
 #   ROOMS=...   only these rooms of agent/     T=30      seconds of each fuzz target
 #   DESTDIR= PREFIX=/usr                       TESTS=pat only tests whose name has this in it
+#   SBINDIR= UNITDIR= ZSHDIR=   where a distribution has daemons, units and zsh's completions
 #   ABI=3   another layout of the maps, to upgrade to and from; never for use
 #   BREAK=1 promises can be broken, one by one, to see their tests fail; never for use
 
@@ -11,6 +12,9 @@ VERSION := 0.1.0
 
 BUILD  ?= build
 PREFIX ?= /usr
+SBINDIR ?= $(PREFIX)/sbin
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 T      ?= 30
 BREAK  ?=
 ABI    ?=
@@ -98,7 +102,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -We
 
 # --- what to make ------------------------------------------------------------------------------
 
-.PHONY: all programs man tests syntax check soak demo bench fuzz mutants install clean deps lint format help FORCE
+.PHONY: all programs man tests syntax check soak demo bench fuzz mutants install deb rpm-spec clean deps lint format help FORCE
 all: programs man
 programs: $(PROGRAMS)
 man: $(MAN)
@@ -114,6 +118,8 @@ help:
 	@echo 'fuzz     each fuzz target for T=$(T) seconds'
 	@echo 'mutants  the test of the tests: each branch flipped, each planted bug (root; an hour)'
 	@echo 'install  into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
+	@echo 'deb      a Debian package of this tree, in $(BUILD)/deb/'
+	@echo 'rpm-spec a spec file, in $(BUILD)/rpm/'
 	@echo 'deps     install what the build needs (Debian)'
 	@echo 'lint     clang-tidy and shellcheck'
 	@echo 'format   clang-format in place'
@@ -280,27 +286,42 @@ $(BUILD)/man/%: tools/man/%.scd | $(BUILD)/.deps
 	@mkdir -p $(@D)
 	$(Q)scdoc < $< > $@
 
+SHARE = $(DESTDIR)$(PREFIX)/share
+
 install: all
-	install -Dm755 $(BUILD)/bulkheadd $(DESTDIR)$(PREFIX)/sbin/bulkheadd
+	install -Dm755 $(BUILD)/bulkheadd $(DESTDIR)$(SBINDIR)/bulkheadd
 	install -Dm755 $(BUILD)/bulkhead $(DESTDIR)$(PREFIX)/bin/bulkhead
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system tools/systemd/*.service
+	install -Dm644 -t $(DESTDIR)$(UNITDIR) tools/systemd/*.service
 	install -Dm644 tools/systemd/bulkhead.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/bulkhead.conf
 	install -Dm644 tools/systemd/bulkhead.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/bulkhead.conf
 	set -e; for m in $(MAN); do s=$${m##*.}; \
-		install -Dm644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/$${m##*/}; done
-	test ! -f tools/completion/bash || install -Dm644 tools/completion/bash \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/bulkhead
-	test ! -f tools/completion/zsh || install -Dm644 tools/completion/zsh \
-		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_bulkhead
-	test ! -f tools/completion/fish || install -Dm644 tools/completion/fish \
-		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/bulkhead.fish
-	test ! -d tools/schema || install -Dm644 -t $(DESTDIR)$(PREFIX)/share/bulkhead tools/schema/*.json
+		install -Dm644 $$m $(SHARE)/man/man$$s/$${m##*/}; done
+	install -Dm644 tools/completion/bash $(SHARE)/bash-completion/completions/bulkhead
+	install -Dm644 tools/completion/zsh $(DESTDIR)$(ZSHDIR)/_bulkhead
+	install -Dm644 tools/completion/fish $(SHARE)/fish/vendor_completions.d/bulkhead.fish
+	install -Dm644 -t $(SHARE)/bulkhead tools/schema/*.json
+	install -Dm644 -t $(SHARE)/doc/bulkhead README.md docs/*.md
+	install -Dm644 -t $(SHARE)/doc/bulkhead/examples docs/examples/*.yaml
+
+# --- packages ----------------------------------------------------------------------------------
+
+deb: all
+	$(if $(BREAK),$(error BREAK=1 is for tests, not for packages))
+	$(Q)tools/deps.sh package
+	$(call say,DEB,$(BUILD)/deb)
+	$(Q)BUILD=$(BUILD) BH_VERSION='$(VERSION)' BH_ABI='$(ABI)' BH_CC='$(CC)' BH_CFLAGS='$(CFLAGS)' \
+		tools/packaging/deb.sh
+
+rpm-spec:
+	$(call say,SPEC,$(BUILD)/rpm/bulkhead.spec)
+	@mkdir -p $(BUILD)/rpm
+	$(Q)BUILD=$(BUILD) BH_VERSION='$(VERSION)' tools/packaging/rpm_spec.sh
 
 clean:
 	rm -rf $(BUILD)
 
 FORCE:
 
-ifeq ($(filter clean help format deps,$(MAKECMDGOALS)),)
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+ifeq ($(filter clean help format deps rpm-spec,$(MAKECMDGOALS)),)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
 endif

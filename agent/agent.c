@@ -97,10 +97,13 @@ static int take_place(struct bh_agent *a, struct bh_diags *d)
 	if (r < 0)
 		return r;
 	r = bh_caps_drop();
-	if (r < 0)
+	if (r < 0) {
 		(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "can't give capabilities away: %s",
 				  strerror(-r));
-	return r;
+		return r;
+	}
+	r = bh_place_check("--state-dir", a->opts.state_dir, d);
+	return r ? r : bh_place_check("--runtime-dir", a->opts.runtime_dir, d);
 }
 
 static int make_parts(struct bh_agent *a, struct bh_diags *d)

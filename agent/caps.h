@@ -5,8 +5,9 @@
 
 /*
  * Keep CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON of those we have, nothing else, also over an
- * exec. What is missing is not this function's business: bh_kern_open() says so.
- * Return: 0 or -errno.
+ * exec; then asks the kernel whether that is so. What is missing is not this function's business:
+ * bh_kern_open() says so.
+ * Return: 0, -EPERM (more is left than should be), or -errno.
  */
 int bh_caps_drop(void);
 

@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 #include "base/io.h"
 #include "place.h"
 
@@ -20,6 +21,16 @@ int bh_place_make(const char *what, const char *dir, mode_t mode, struct bh_diag
 	(void)bh_diag_add(d, BH_ERROR, NULL, "give another one, or make it for this user",
 			  "%s '%s': %s", what, dir, strerror(-r));
 	return r;
+}
+
+int bh_place_check(const char *what, const char *dir, struct bh_diags *d)
+{
+	if (access(dir, R_OK | W_OK | X_OK) == 0 || errno != EACCES)
+		return 0;
+	(void)bh_diag_add(d, BH_ERROR, NULL,
+			  "run it as the user whose it is, as `systemctl start bulkhead` does",
+			  "%s '%s' is another user's, and root's powers are given away", what, dir);
+	return -EACCES;
 }
 
 /* "7: FLOCK  ADVISORY  WRITE 4711 00:1c:5678 0 EOF": device in hex, inode in decimal */

@@ -12,6 +12,12 @@
 /* Make it unless it is there. Return: 0 or -errno (see @d). */
 int bh_place_make(const char *what, const char *dir, mode_t mode, struct bh_diags *d);
 
+/*
+ * After capabilities were given away: root without them may not use what is another user's.
+ * Return: 0 or -EACCES (see @d). What is read-only or full is told by who writes.
+ */
+int bh_place_check(const char *what, const char *dir, struct bh_diags *d);
+
 /**
  * bh_place_lock - hold directory @dir for this process
  * Return: a file descriptor to keep, -EBUSY (another process holds it; @d names it), -errno.

@@ -110,7 +110,22 @@ static void put_back(const char *path, const char *keep)
 		(void)unlink(path);
 }
 
-static int write_aside(const char *aside, const void *data, size_t bytes, mode_t mode)
+/* Root (`bulkheadd rescue`) may write where an agent that has a user of its own will read. */
+static int give_away(int fd, int dir)
+{
+	struct stat to;
+
+	if (geteuid() != 0)
+		return 0;
+	if (fstat(dir, &to) < 0)
+		return -errno;
+	/* without CAP_CHOWN it stays root's, who is then the only one to write here */
+	if (to.st_uid != 0 && fchown(fd, to.st_uid, to.st_gid) < 0 && errno != EPERM)
+		return -errno;
+	return 0;
+}
+
+static int write_aside(const char *aside, int dir, const void *data, size_t bytes, mode_t mode)
 {
 	_cleanup_close_ int fd =
 		open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
@@ -121,6 +136,8 @@ static int write_aside(const char *aside, const void *data, size_t bytes, mode_t
 	r = bh_write_all(fd, data, bytes);
 	if (!r && fchmod(fd, mode) < 0)
 		r = -errno;
+	if (!r)
+		r = give_away(fd, dir);
 	if (!r && fsync(fd) < 0)
 		r = -errno;
 	return r;
@@ -140,7 +157,7 @@ int bh_file_replace(const char *path, const void *data, size_t bytes, mode_t mod
 	dir = open_dir_of(path);
 	if (dir < 0)
 		return dir;
-	r = write_aside(aside, data, bytes, mode);
+	r = write_aside(aside, dir, data, bytes, mode);
 	if (r == -ELOOP)
 		return r;
 	if (!r && keep)

@@ -27,8 +27,8 @@ void bh_tty_name(unsigned int dev, char ret[BH_TTY_TEXT]);
 /**
  * bh_proc_same_userns - does @pid live in our user namespace
  *
- * Compares the namespaces where /proc/PID/ns may be read (a caller with more capabilities
- * than we have hides it), and the uid maps, which everybody may read.
+ * Compares the namespaces where /proc/PID/ns may be read (a caller of another user, or with
+ * more capabilities than we have, hides it), and the uid maps, which everybody may read.
  * Return: 1, 0, -errno.
  */
 int bh_proc_same_userns(pid_t pid);

@@ -202,6 +202,16 @@ is "and status says 'no'" 3 $?
 check "an apply mends it" apply shop.yaml
 is "status is content" enforcing "$(field 'd["state"]')"
 
+# --- somebody else's directory ---------------------------------------------------------------------------
+
+check "stopped" agent_kill shop TERM
+chown 65534 "$dir/state"
+out=$(agentd --interfaces eth1=auto 2>&1)
+is "root without its powers can't use another user's state" 1 $?
+check "and says whose fault it is" grep -q -- "--state-dir '$dir/state' is another user's" <<< "$out"
+chown 0 "$dir/state"
+start
+
 # --- another tool's program -----------------------------------------------------------------------------
 
 check "stopped" agent_kill shop TERM

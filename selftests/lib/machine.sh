@@ -5,7 +5,7 @@
 # its own and a NIC eth1 (10.77.0.1, fd77::1). Sourced by selftests/systemd/*.sh after host.sh.
 #
 #	scope_begin bh-test         as in host.sh; everything ends with the script
-#	machine_make                installs the tree into a new root
+#	machine_make [bare]         installs the tree into a new root; bare: only what tests need
 #	machine_boot                boots that root; once more after machine_off, and the disk is the same
 #	inside CMD...               runs in it
 #	drop_in NAME LINES          a drop-in of bulkhead.service, and daemon-reload; no lines: removes it
@@ -17,10 +17,10 @@ MACHINE_TREE=$(realpath "$SELFTESTS_LIB/../..")
 MACHINE_PEER=/usr/local/lib/peer.py
 
 # The disk is a tmpfs in the mount namespace of a holder: nothing of it is in ours.
-machine_make() {
+machine_make() { # [bare]
 	local dir=$SCOPE_DIR/machine
 	mkdir -p "$dir/disk" "$dir/root" "$SCOPE_CG/holders"
-	machine_install "$dir/tree" || return 1
+	[ "${1:-}" = bare ] || machine_install "$dir/tree" || return 1
 	mkdir -p "$dir/tree/usr/local/lib"
 	cp "$SELFTESTS_LIB/peer.py" "$dir/tree$MACHINE_PEER"
 	# shellcheck disable=SC2016  # for the inner shell

@@ -46,6 +46,17 @@ Restart=no"
 check "started with all it may" inside systemctl start bulkhead.service
 check "and applies a map" inside bulkhead apply --force --enforce --yes /etc/bulkhead/shop.yaml
 check "exposure is 2.0 or less" inside systemd-analyze security --threshold=20 bulkhead.service
+status_of() { # field of /proc/PID/status
+	inside sed -n "s/^$1:\t//p" "/proc/$(property MainPID)/status"
+}
+is "it is nobody but itself" "$(inside id -u bulkhead) bulkhead" \
+	"$(status_of Uid | cut -f2) $(inside stat -c %U /var/lib/bulkhead)"
+check "which is not root" [ "$(inside id -u bulkhead)" != 0 ]
+is "an exec of its would inherit nothing" "0 0" \
+	"$((0x$(status_of CapInh))) $((0x$(status_of CapAmb)))"
+is "of /sys/fs it sees" "bpf cgroup" "$(inside nsenter -t "$(property MainPID)" -m ls /sys/fs | xargs)"
+is "of the bpffs it sees its own" bulkhead \
+	"$(inside nsenter -t "$(property MainPID)" -m ls /sys/fs/bpf | xargs)"
 is "a reader's group owns the socket" "bulkhead-read 660" \
 	"$(inside stat -c '%G %a' /run/bulkhead/control.sock)"
 
@@ -78,14 +89,17 @@ fails_without() { # what line [pattern]
 }
 
 for cap in $(property CapabilityBoundingSet); do
-	fails_without "$cap" "CapabilityBoundingSet=~${cap^^}" "${cap^^} is missing"
+	fails_without "$cap" "CapabilityBoundingSet=~${cap^^}
+AmbientCapabilities=~${cap^^}" "${cap^^} is missing"
 done
 is "enforced all the same" EPERM "$(asks report-ask 10.77.0.1 6379)"
 for family in $(property RestrictAddressFamilies); do
 	fails_without "$family" "RestrictAddressFamilies=~$family" "address family|network devices"
 done
-fails_without "its pins" "ReadWritePaths=
-ReadOnlyPaths=/sys/fs/bpf/bulkhead" "read-only file system"
+fails_without "its pins" "BindPaths=
+BindReadOnlyPaths=/sys/fs/cgroup /sys/fs/bpf/bulkhead" "read-only file system"
+# systemd has a mode for the mount and the kernel none for who it is: 0700, root
+fails_without "a /sys/fs of its own" "TemporaryFileSystem=" "pin directory.*permission denied"
 
 # The groups of @system-service that the unit does not take away, but the one all programs need.
 left() {
@@ -96,7 +110,7 @@ left() {
 	done
 }
 
-for group in $(left) bpf; do
+for group in $(left) bpf capset; do
 	fails_without "$group" "SystemCallFilter=~$group"
 done
 is "enforced all the same" EPERM "$(asks report-ask 10.77.0.1 6379)"

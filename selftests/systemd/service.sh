@@ -113,11 +113,21 @@ drop_in watchdog ""
 
 # --- upgrade -------------------------------------------------------------------------------------
 
+# From a version whose agent ran as root. A link it may have been tricked to make is not followed.
+root_owned() {
+	inside systemctl stop bulkhead.service
+	inside chown -R root:root /var/lib/bulkhead /run/bulkhead /sys/fs/bpf/bulkhead
+	inside ln -s /etc/hostname /sys/fs/bpf/bulkhead/link
+}
+root_owned
 check "the tree is installed again" machine_upgrade
 check "restart" inside systemctl restart bulkhead.service
 is "the new program runs" /usr/sbin/bulkheadd "$(inside readlink "/proc/$(property MainPID)/exe")"
 is "with the generation of the old one" "$first" "$(generation)"
 holds "upgraded"
+is "nothing is root's any more" "" \
+	"$(inside find /var/lib/bulkhead /run/bulkhead /sys/fs/bpf/bulkhead -user root)"
+is "but what the link leads to" root "$(inside stat -c %U /etc/hostname)"
 
 inside systemctl stop report.service
 said=$(inside cat /var/tmp/report)
@@ -164,6 +174,16 @@ is "which is no failure" success "$(property Result)"
 sleep 0.5
 is "it is not started again" "$n inactive" "$(restarts) $(property ActiveState)"
 is "nothing is enforced" answered "$(asks report-ask 10.77.0.1 6379)"
+
+# By root, beside the agent's back: it has to be able to read what root wrote.
+inside systemctl start bulkhead.service
+check "apply begins it again" inside bulkhead apply --yes /etc/bulkhead/shop.yaml
+is "enforced" EPERM "$(asks report-ask 10.77.0.1 6379)"
+inside systemctl stop bulkhead.service
+check "rescue ends it" inside bulkheadd rescue --detach
+check "start" inside systemctl start bulkhead.service
+is "and the agent knows" "detached, nothing is denied" "$(property StatusText)"
+inside systemctl stop bulkhead.service
 
 drop_in nic "ExecStart=
 ExecStart=/usr/sbin/bulkheadd --interface"

@@ -161,6 +161,24 @@ static void test_replace_full(void **state)
 	assert_int_equal(access(in_dir("full.old"), F_OK), -1);
 }
 
+/* As `bulkheadd rescue` does, by root in the directory of an agent that has a user of its own. */
+static void test_replace_by_root(void **state)
+{
+	const char *path = in_dir("theirs/state");
+	struct stat st;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(mkdir(in_dir("theirs"), 0700), 0);
+	assert_int_equal(chown(in_dir("theirs"), 65534, 65533), 0);
+	assert_int_equal(bh_file_replace(path, "x", 1, 0600, NULL), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_uid, 65534);
+	assert_int_equal(st.st_gid, 65533);
+	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
 static void test_mkdir_p(void **state)
 {
 	struct stat st;
@@ -194,7 +212,7 @@ int main(void)
 		cmocka_unit_test(test_read),	     cmocka_unit_test(test_read_fifo),
 		cmocka_unit_test(test_replace),	     cmocka_unit_test(test_replace_leftover),
 		cmocka_unit_test(test_replace_full), cmocka_unit_test(test_mkdir_p),
-		cmocka_unit_test(test_write_all),
+		cmocka_unit_test(test_write_all),    cmocka_unit_test(test_replace_by_root),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,62 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds bulkhead_VERSION_ARCH.deb from `make install`, into the build directory.
-# The package enables and starts nothing; removing it ends enforcement and says so.
+# Builds the Debian package of this tree, as it is, into $BUILD/deb/. `make deb` calls it with what
+# the build was made with, so that nothing is built twice: BH_VERSION, BH_ABI, BH_CC, BH_CFLAGS.
+# LINT=no leaves out lintian.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-BUILD=${BUILD:-build}
+: "${BH_VERSION:?}" "${BH_CC:?}" "${BH_CFLAGS:?}" "${BH_ABI=}"
+BUILD=$(realpath "${BUILD:-build}")
+# shellcheck source=tools/packaging/packaging.sh
+. tools/packaging/packaging.sh
 
-version=$(sed -nE 's/^VERSION := (.*)/\1/p' Makefile)
-arch=$(dpkg --print-architecture)
-root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
-make BUILD="$BUILD" DESTDIR="$root" PREFIX=/usr install
-gzip -9n "$root"/usr/share/man/man*/*
+# The other layout sorts after the usual one: the tests upgrade to it.
+version=$BH_VERSION${BH_ABI:++abi$BH_ABI}
+out=$BUILD/deb source=$BUILD/deb/bulkhead-$version
+rm -rf "$out"
+mkdir -p "$source"
+cp -r tools/packaging/debian "$source/"
+tools/packaging/changelog.py deb "$version" "$maintainer" "$SOURCE_DATE_EPOCH" > "$source/debian/changelog"
+sed -i "s/^Maintainer: .*/Maintainer: $maintainer/" "$source/debian/control"
 
-# Which packages the programs' libraries come from, as Debian computes it.
-mkdir -p "$root/DEBIAN" "$root/shlibs/debian"
-printf 'Source: bulkhead\n\nPackage: bulkhead\nArchitecture: any\n' > "$root/shlibs/debian/control"
-depends=$(cd "$root/shlibs" && dpkg-shlibdeps -O -e"$root/usr/sbin/bulkheadd" -e"$root/usr/bin/bulkhead" |
-	sed 's/^shlibs:Depends=//')
-rm -r "$root/shlibs"
-
-cat > "$root/DEBIAN/control" <<CONTROL
-Package: bulkhead
-Version: $version
-Architecture: $arch
-Maintainer: the Bulkhead authors <bulkhead@localhost>
-Section: net
-Priority: optional
-Depends: $depends
-Description: zero-trust microsegmentation agent
- XDP and cgroup eBPF programs enforce per-workload allow lists in the kernel; an agent loads the
- policy, a command line pushes segment maps and explains every verdict.
-CONTROL
-
-cat > "$root/DEBIAN/postinst" <<'SH'
-#!/bin/sh
-set -e
-if [ "$1" = configure ] && [ -d /run/systemd/system ]; then
-	systemd-sysusers bulkhead.conf || true
-	systemd-tmpfiles --create bulkhead.conf || true
-	systemctl daemon-reload || true
-	# An upgrade: enforcement goes on meanwhile, the new agent adopts it.
-	systemctl try-restart bulkhead.service || true
+export BH_TREE=$PWD BH_BUILD=$BUILD BH_VERSION BH_ABI BH_CC BH_CFLAGS
+if ! (cd "$source" && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS -u DESTDIR -u PREFIX \
+	dpkg-buildpackage -b -us -uc) > "$out/build.log" 2>&1; then
+	tail -n 30 "$out/build.log" >&2
+	exit 1
 fi
-SH
-cat > "$root/DEBIAN/prerm" <<'SH'
-#!/bin/sh
-set -e
-if [ "$1" = remove ] && [ -S /run/bulkhead/control.sock ]; then
-	echo "bulkhead: the package is removed: enforcement ends" >&2
-	bulkhead detach --yes || echo "bulkhead: programs stay pinned below /sys/fs/bpf/bulkhead" >&2
-	systemctl stop bulkhead.service || true
-fi
-SH
-cat > "$root/DEBIAN/postrm" <<'SH'
-#!/bin/sh
-set -e
-[ "$1" != purge ] || rm -rf /var/lib/bulkhead
-SH
-chmod 755 "$root"/DEBIAN/post* "$root"/DEBIAN/prerm
-dpkg-deb --root-owner-group --build "$root" "$BUILD/bulkhead_${version}_${arch}.deb"
+rm -rf "$source"
+[ "${LINT:-}" = no ] || lintian --fail-on error,warning "$out"/*.changes
+ls "$out"/bulkhead_*.deb
