@@ -177,7 +177,7 @@ is "nothing is enforced" answered "$(asks report-ask 10.77.0.1 6379)"
 
 # By root, beside the agent's back: it has to be able to read what root wrote.
 inside systemctl start bulkhead.service
-check "apply begins it again" inside bulkhead apply --yes /etc/bulkhead/shop.yaml
+check "apply begins it again" inside bulkhead apply --force --enforce --yes /etc/bulkhead/shop.yaml
 is "enforced" EPERM "$(asks report-ask 10.77.0.1 6379)"
 inside systemctl stop bulkhead.service
 check "rescue ends it" inside bulkheadd rescue --detach
