@@ -342,7 +342,7 @@ int bh_holds_push(struct bh_agent *a, const struct bh_live *l, struct bh_diags *
 
 	if (!a->holds)
 		return 0;
-	r = push_quarantine(a, l, d);
+	r = a->holds->lost ? 0 : push_quarantine(a, l, d);
 	return r ? r : push_grants(a, l, d);
 }
 
@@ -402,11 +402,13 @@ int bh_holds_load(struct bh_agent *a, struct bh_diags *d)
 			after_boot(a, h);
 	}
 	if (r < 0 && r != -ENOENT) {
-		(void)bh_diag_add(d, BH_ERROR, NULL, "say the quarantines again",
-				  "%s: quarantines and grants are lost: %s", path ? path : "holds",
-				  strerror(-r));
+		(void)bh_diag_add(d, BH_ERROR, NULL, "bulkhead release all, then say them again",
+				  "%s can't be read: %s; who is in quarantine stays there",
+				  path ? path : "holds", strerror(-r));
 		bh_holds_free(h);
 		h = bh_holds_new();
+		if (h)
+			h->lost = true;
 	}
 	bh_holds_free(a->holds);
 	a->holds = h;
@@ -483,11 +485,26 @@ int bh_holds_watch(struct bh_agent *a)
 
 int bh_holds_changed(struct bh_agent *a, int *ret_cut, struct bh_diags *d)
 {
-	int r = bh_holds_push(a, &a->live, d), s;
+	_cleanup_diags_ struct bh_diags own = {0};
+	int r = bh_holds_push(a, &a->live, d);
 
-	/* in force first: the worst that a full disk can do is to forget it at a reboot */
-	s = save(a, d);
+	/* in force first: a full disk must not keep anybody out of quarantine */
+	a->holds->unsaved = save(a, &own) < 0;
+	if (a->holds->unsaved)
+		(void)bh_diag_add(
+			d, BH_WARNING, NULL, "make room in the state directory",
+			"it is in force, and forgotten if the agent ends before it can be "
+			"written: %s",
+			own.n ? own.list[0].text : "no memory");
 	*ret_cut = bh_kern_generation(a->kern) ? bh_kern_cut(a->kern, bh_net_destroy) : 0;
 	(void)bh_holds_watch(a);
-	return r ? r : s;
+	return r;
+}
+
+void bh_holds_save_again(struct bh_agent *a)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+
+	if (a->holds && a->holds->unsaved)
+		a->holds->unsaved = save(a, &d) < 0;
 }

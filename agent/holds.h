@@ -43,13 +43,18 @@ struct bh_holds {
 	struct bh_granted *granted;
 	size_t n_granted;
 	unsigned int last_id;
+	bool unsaved; /* the disk does not know of the last change yet */
+	bool lost;    /* the file can't be read: who is in quarantine stays there, whoever it is */
 	sd_event_source *end; /* of what ends next */
 };
 
 struct bh_holds *bh_holds_new(void);
 void bh_holds_free(struct bh_holds *h);
 
-/* What the disk says. Return: 0 or -errno (see @d): then nothing is held. */
+/*
+ * What the disk says. Return: 0 or -errno (see @d): then the lists are empty, and the quarantines
+ * that the kernel has stay there until `release all`.
+ */
 int bh_holds_load(struct bh_agent *a, struct bh_diags *d);
 
 /*
@@ -63,6 +68,9 @@ int bh_holds_push(struct bh_agent *a, const struct bh_live *l, struct bh_diags *
  * Return: 0 or -errno (see @d). *ret_cut: connections.
  */
 int bh_holds_changed(struct bh_agent *a, int *ret_cut, struct bh_diags *d);
+
+/* Once a second: what could not be written. */
+void bh_holds_save_again(struct bh_agent *a);
 
 /* Set the clock for what ends next. */
 int bh_holds_watch(struct bh_agent *a);

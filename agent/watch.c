@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include "agent.h"
+#include "holds.h"
 #include "control/record.h"
 #include "workload/newborn.h"
 
@@ -234,6 +235,7 @@ static int on_tick(sd_event_source *source, _unused_ uint64_t usec, void *arg)
 	watch_users(a, false);
 	watch_cgroups(a);
 	bh_nics_locals_again(a);
+	bh_holds_save_again(a);
 	if (a->ticks++ % NICS_EVERY == 0 || !bh_kern_holds(a->kern))
 		watch_hooks(a);
 	(void)sd_event_source_set_time_relative(source, TICK_USEC);

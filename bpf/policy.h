@@ -165,14 +165,20 @@ struct bh_half {
 };
 
 /* BH_CONTINUE if the rule's own conditions hold, else why not. Deadlines go to @r. */
-__inline enum bh_reason bh_rule_closed(const struct bh_run *run, __u32 number, struct bh_ruling *r)
+__global int bh_rule_closed(const struct bh_run *run, __u32 number, struct bh_ruling *r)
 {
-	__u32 side = run->side;
-	void *rules = bpf_map_lookup_elem(&bh_rules, &side);
-	const struct bh_rule *row = rules ? bpf_map_lookup_elem(rules, &number) : 0;
-	__u64 now = run->now_ns, until;
+	const struct bh_rule *row;
 	const __u64 *granted;
+	__u64 now, until;
+	void *rules;
+	__u32 side;
 
+	if (!run || !r)
+		return BH_R_NO_TABLE;
+	side = run->side;
+	now = run->now_ns;
+	rules = bpf_map_lookup_elem(&bh_rules, &side);
+	row = rules ? bpf_map_lookup_elem(rules, &number) : 0;
 	if (!row)
 		return BH_R_NO_TABLE;
 	if (!now && (row->until_ns || row->flags & BH_RULE_JIT))

@@ -165,6 +165,13 @@ static void exam_holds(struct exam *e)
 {
 	const struct bh_holds *h = e->a->holds;
 
+	if (h && h->unsaved)
+		note(e, "quarantines and grants can't be written: a restart would forget the last "
+			"change");
+	if (h && h->lost)
+		weak(e,
+		     "the list of quarantines and grants can't be read: who the kernel holds stays "
+		     "held; bulkhead release all, then say them again");
 	for (size_t i = 0; h && i < h->n_hold; i++)
 		note(e, "%s is in quarantine%s: %s", h->hold[i].who,
 		     h->hold[i].hard ? ", failsafes too" : "", h->hold[i].note.reason);

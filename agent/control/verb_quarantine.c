@@ -138,12 +138,23 @@ static int hold(struct bh_agent *a, struct bh_hold *h, struct bh_reply *reply)
 	return r ? r : answer("quarantined", who, cut, reply);
 }
 
+/* Nobody knows who is in there: the list that would be made of this alone lets them out. */
+static int lost(struct bh_reply *reply)
+{
+	return bh_reply_fail(reply, BH_EXIT_FAILED, "bulkhead release all; then say them again",
+			     "the list of quarantines can't be read, and what the kernel holds is "
+			     "not known by name");
+}
+
 static int quarantine(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
 {
 	const char *who = NULL, *reason = NULL;
 	json_int_t for_s = 0;
 	struct bh_hold h = {0};
 	int r = bh_arg_need(call, "who", reply, &who);
+
+	if (a->holds->lost)
+		return lost(reply);
 
 	if (r == 0)
 		r = bh_arg_need(call, "reason", reply, &reason);
@@ -176,12 +187,16 @@ static int release(struct bh_agent *a, const struct bh_call *call, struct bh_rep
 		return r;
 	/* an address by whatever way of writing it */
 	name = address_of(who, &h) == 0 ? h.who : who;
-	if (!strcmp(who, "all"))
+	if (!strcmp(who, "all")) {
 		while (a->holds->n_hold)
 			(void)bh_holds_remove(a->holds, a->holds->hold[0].who);
-	else if (bh_holds_remove(a->holds, name) < 0)
+		a->holds->lost = false;
+	} else if (a->holds->lost) {
+		return lost(reply);
+	} else if (bh_holds_remove(a->holds, name) < 0) {
 		return bh_reply_fail(reply, BH_EXIT_FAILED, "bulkhead get quarantines lists them",
 				     "'%.80s' is not in quarantine", who);
+	}
 	bh_notice("released: %s", who);
 	r = bh_holds_changed(a, &cut, &reply->diags);
 	return r ? r : answer("released", who, cut, reply);

@@ -320,6 +320,40 @@ static void damaged(void **state)
 		text[i] = was;
 	}
 	assert_true(d.n_errors > 0);
+	/* the kernel still holds him, and goes on doing so until somebody says otherwise */
+	assert_int_equal(count(BH_HELD_SEG), 1);
+	apply(a, MAP("two"));
+	assert_int_equal(count(BH_HELD_SEG), 1);
+	say(a, "{\"verb\":\"status\"}", 3, "can't be read: who the kernel holds stays held");
+	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"lan\",\"reason\":\"x\"}}", 1,
+	    "not known by name");
+	say(a, "{\"verb\":\"release\",\"args\":{\"who\":\"web\"}}", 1, "not known by name");
+	say(a, "{\"verb\":\"release\",\"args\":{\"who\":\"all\"}}", 0, "");
+	assert_int_equal(fake.n_member, 0);
+	hold(a, "lan", "");
+}
+
+/* The disk takes nothing: it is in force all the same, and written when there is room again. */
+static void a_full_disk(void **state)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	_cleanup_free_ char *path = NULL;
+	struct bh_agent *a = *state;
+
+	apply(a, MAP("one"));
+	assert_true(asprintf(&path, "%s/holds", test_dir) > 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"lan\",\"reason\":\"x\"}}", 0,
+	    "it is in force, and forgotten");
+	assert_int_equal(count(BH_HELD_SEG), 1);
+	say(a, "{\"verb\":\"status\"}", 0, "a restart would forget the last change");
+	bh_holds_save_again(a);
+	assert_true(a->holds->unsaved);
+	assert_int_equal(rmdir(path), 0);
+	bh_holds_save_again(a);
+	assert_false(a->holds->unsaved);
+	assert_int_equal(bh_holds_load(a, &d), 0);
+	assert_int_equal(a->holds->n_hold, 1);
 }
 
 /* --- run ------------------------------------------------------------------------------------------------ */
@@ -350,6 +384,7 @@ int main(void)
 		TEST(grants_ad_hoc),
 		TEST(after_a_restart_and_a_reboot),
 		TEST(damaged),
+		TEST(a_full_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
