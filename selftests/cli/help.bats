@@ -140,14 +140,14 @@ same() { # what, expected, actual
 
 @test "what can be got, and the modes" {
 	objects=$("$B" get --help | sed -n '3,/^$/s/^\([a-z]*\)  .*/\1/p' | sort)
-	[ "$(wc -w <<< "$objects")" = 7 ]
+	[ "$(wc -w <<< "$objects")" = 9 ]
 	same man "$objects" "$(awk '/^#/ { on = /^## get/ } on' "$MAN" | sed -nE 's/^\*([a-z]+)\*$/\1/p' | sort)"
 	same bash "$objects" "$(bash_offers bulkhead get "")"
 	same zsh "$objects" "$(zsh_block get | sed -nE "s/.*:object:\((.*)\)'.*/\1/p" | tr ' ' '\n' | sort)"
-	same fish "$objects" "$(fish_lines get | sed -nE 's/.* -a "(.*)"/\1/p' | tr ' ' '\n' | sort)"
+	same fish "$objects" "$(fish_lines get | sed -nE 's/.*" -a "(.*)"$/\1/p' | tr ' ' '\n' | sort)"
 	same bash $'enforce\nobserve' "$(bash_offers bulkhead mode "")"
 	same zsh $'enforce\nobserve' "$(zsh_block mode | sed -nE "s/.*:mode:\((.*)\)'/\1/p" | tr ' ' '\n' | sort)"
-	same fish $'enforce\nobserve' "$(fish_lines mode | sed -nE 's/.* -a "(.*)"/\1/p' | tr ' ' '\n' | sort)"
+	same fish $'enforce\nobserve' "$(fish_lines mode | sed -nE 's/.*" -a "(.*)"$/\1/p' | tr ' ' '\n' | sort)"
 	# and the program takes these words and no others
 	for o in $objects; do
 		run "$B" --control /nonexistent get "$o"

@@ -127,6 +127,25 @@ fails_with() {
 	fails_with "--write"
 }
 
+@test "docs: command lines that do not exist" {
+	[ -x "$BUILD/bulkhead" ] && [ -x "$BUILD/bulkheadd" ] || skip "no programs in this build"
+	mkdir -p docs
+	printf '%s\n' 'Say `bulkhead get nothing`, or `bulkhead status`.' '' '    bulkhead aply x.yaml' \
+		'    sudo bulkhead apply --sure x.yaml    # and why' '    bulkheadd rescue drop' \
+		'    bulkhead mode on' '    bulkhead revoke' '    bulkhead -o json get rules | jq .' > docs/x.md
+	check docs
+	fails_with "docs/x.md:1: bulkhead get nothing: nothing to get is called nothing"
+	[[ $output == *"docs/x.md:3: bulkhead aply x.yaml: no command aply"* ]]
+	[[ $output == *"docs/x.md:4: bulkhead apply --sure x.yaml: no option --sure"* ]]
+	[[ $output == *"docs/x.md:5: bulkheadd rescue drop: no such action"* ]]
+	[[ $output == *"docs/x.md:6: bulkhead mode on: on is none of observe|enforce"* ]]
+	[[ $output == *"docs/x.md:7: bulkhead revoke: takes ID"* ]]
+	[ "${#lines[@]}" = 6 ]
+	printf '%s\n' '    bulkhead apply --yes --confirm 5m x.yaml' > docs/x.md
+	check docs
+	[ "$status" = 0 ]
+}
+
 @test "names: a map that bpftool would cut" {
 	mkdir b
 	echo 'int bh_a_name_that_is_long __attribute__((section(".maps"), used)) = 1;

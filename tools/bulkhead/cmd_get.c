@@ -223,15 +223,15 @@ const struct bh_command bh_cmd_get = {
 	.name = "get",
 	.args = "OBJECT [GEN]",
 	.summary = "list segments, rules, workloads, grants ...; print a map",
-	.text = "segments    what the map names, with mode, defaults (ingress/egress) and members\n"
-		"rules       with their line in the map, table entries and what they let through\n"
-		"identities  the numbers of segments, as bpftool shows them\n"
-		"workloads   which cgroup is in which segment, and how that came\n"
-		"listeners   who listens where\n"
-		"reasons     why packets passed or were denied, counted\n"
-		"quarantines who is cut off, until when and why\n"
-		"grants      what was opened for a while\n"
-		"map         the text of the enforced map as it was applied, or that of generation GEN",
+	.text = "segments     what the map names, with mode, defaults (ingress/egress) and members\n"
+		"rules        with their line in the map, table entries and what they let through\n"
+		"identities   the numbers of segments, as bpftool shows them\n"
+		"workloads    which cgroup is in which segment, and how that came\n"
+		"listeners    who listens where\n"
+		"reasons      why packets passed or were denied, counted\n"
+		"quarantines  who is cut off, until when and why\n"
+		"grants       what was opened for a while\n"
+		"map          the text of the enforced map as it was applied, or that of generation GEN",
 	.opts = opts,
 	.n_opts = ARRAY_SIZE(opts),
 	.min_args = 1,
