@@ -174,30 +174,34 @@ static int bind_local(struct bh_canary *c, int family, enum bh_act act)
 	return e ? -1 : TAKE_FD(fd);
 }
 
-/* A whole connection: what it receives passes the hooks of both ends. */
-static void call_self(struct bh_canary *c, int listener)
+/*
+ * To a port where nobody listens any more: the kernel refuses it, whatever the policy says, after
+ * a packet out and one in.
+ */
+static void knock(struct bh_canary *c, const union place *to, socklen_t len)
 {
 	_cleanup_close_ int fd = make(c, AF_INET, SOCK_STREAM);
 	struct pollfd wait = {.fd = fd, .events = POLLOUT};
-	union place to;
-	socklen_t len = sizeof(to), size = sizeof(int);
-	int e = 0;
+	socklen_t size = sizeof(int);
+	int e;
 
-	if (fd < 0 || getsockname(listener, &to.sa, &len) < 0)
+	if (fd < 0)
 		return;
-	e = error_of(connect(fd, &to.sa, len));
+	e = error_of(connect(fd, &to->sa, len));
 	if (e == EINPROGRESS) {
 		if (poll(&wait, 1, LOOPBACK_MS) != 1)
 			e = ETIMEDOUT;
 		else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &size) < 0)
 			e = errno;
 	}
-	c->error[BH_ACT_LOOPBACK] = e;
+	c->error[BH_ACT_KNOCK] = e;
 }
 
 static void act(struct bh_canary *c)
 {
 	_cleanup_close_ int four = -1, six = -1;
+	union place to;
+	socklen_t len = sizeof(to);
 
 	reach_out(c, AF_INET, SOCK_STREAM, BH_ACT_CONNECT4);
 	reach_out(c, AF_INET6, SOCK_STREAM, BH_ACT_CONNECT6);
@@ -205,11 +209,12 @@ static void act(struct bh_canary *c)
 	reach_out(c, AF_INET6, SOCK_DGRAM, BH_ACT_SENDMSG6);
 	four = bind_local(c, AF_INET, BH_ACT_BIND4);
 	six = bind_local(c, AF_INET6, BH_ACT_BIND6);
-	if (four < 0)
+	if (four < 0 || getsockname(four, &to.sa, &len) < 0)
 		return;
 	c->error[BH_ACT_LISTEN] = error_of(listen(four, 1));
-	if (!c->error[BH_ACT_LISTEN])
-		call_self(c, four);
+	bh_closep(&four);
+	four = -1;
+	knock(c, &to, len);
 }
 
 /* --- the child ---------------------------------------------------------------------------------------- */

@@ -25,7 +25,7 @@ enum bh_act {
 	BH_ACT_BIND4, /* 127.0.0.1 */
 	BH_ACT_BIND6, /* ::1 */
 	BH_ACT_LISTEN,
-	BH_ACT_LOOPBACK, /* a connection to that listener */
+	BH_ACT_KNOCK, /* a connection to where that was */
 	BH_ACT_MAX,
 };
 

@@ -65,7 +65,7 @@ static const struct {
 	{"cgroup/post_bind6", BH_ACT_BIND6},	  {"sockops", BH_ACT_LISTEN},
 	{"cgroup/connect4", BH_ACT_CONNECT4},	  {"cgroup/connect6", BH_ACT_CONNECT6},
 	{"cgroup/sendmsg4", BH_ACT_SENDMSG4},	  {"cgroup/sendmsg6", BH_ACT_SENDMSG6},
-	{"cgroup_skb/ingress", BH_ACT_LOOPBACK},  {"cgroup_skb/egress", BH_ACT_LOOPBACK},
+	{"cgroup_skb/ingress", BH_ACT_KNOCK},	  {"cgroup_skb/egress", BH_ACT_KNOCK},
 };
 
 /* It came as far as the hook. */
@@ -79,6 +79,8 @@ static bool was_done(const struct bh_doctor *x, enum bh_act act)
 	case BH_ACT_SENDMSG4:
 	case BH_ACT_SENDMSG6:
 		return e != BH_ACT_UNTRIED;
+	case BH_ACT_KNOCK:
+		return e == ECONNREFUSED;
 	default:
 		return e == 0;
 	}
