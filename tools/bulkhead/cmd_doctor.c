@@ -41,12 +41,24 @@ static void clear(struct bh_doctor *x)
 	(void)bh_canary_clear(&x->canary);
 }
 
+/* What is none of these words is no "ok". */
+static const char *result_of(const json_t *row)
+{
+	static const char *const words[] = {"ok", "warn", "untested"};
+	const char *result = bh_json_str(row, "result");
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(result, words[i]))
+			return words[i];
+	return "fail";
+}
+
 static size_t count(const struct bh_doctor *x, const char *result)
 {
 	const json_t *c;
 	size_t i, n = 0;
 
-	json_array_foreach(x->checks, i, c) n += !strcmp(bh_json_str(c, "result"), result);
+	json_array_foreach(x->checks, i, c) n += !strcmp(result_of(c), result);
 	return n;
 }
 
@@ -190,7 +202,7 @@ static void print_row(const struct bh_cli *cli, const json_t *row)
 		{"fail", "FAIL", BH_RED},
 		{"untested", "-", BH_DIM},
 	};
-	const char *result = bh_json_str(row, "result"), *help = bh_json_str(row, "help");
+	const char *result = result_of(row), *help = bh_json_str(row, "help");
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (!strcmp(result, words[i].result))
