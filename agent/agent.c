@@ -272,6 +272,7 @@ int bh_agent_run(const struct bh_agent_opts *opts)
 	_cleanup_(clear) struct bh_agent a = {
 		.opts = *opts,
 		.clock = &bh_clock_real,
+		.begun_ns = bh_clock_real.boot_ns(),
 		.users = {.uid_of = bh_nss_uid_of, .group = bh_nss_group},
 		.lock = {-1, -1, -1},
 	};

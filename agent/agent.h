@@ -94,6 +94,7 @@ struct bh_nic_row {
 struct bh_agent {
 	struct bh_agent_opts opts;
 	const struct bh_clock *clock;
+	__u64 begun_ns; /* boot time of the start */
 	struct bh_users users;
 
 	sd_event *event;

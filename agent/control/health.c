@@ -12,12 +12,13 @@
 
 struct exam {
 	struct bh_agent *a;
-	json_t *problems;
-	bool weak; /* something is not enforced */
+	json_t *problems, *found;
+	const char *check; /* what is looked at, as `doctor` calls it */
+	bool weak;	   /* something is not enforced */
 	bool oom;
 };
 
-_printf_(2, 3) static void note(struct exam *e, const char *fmt, ...)
+_printf_(3, 4) static void say(struct exam *e, bool fail, const char *fmt, ...)
 {
 	_cleanup_free_ char *text = NULL;
 	va_list ap;
@@ -26,15 +27,16 @@ _printf_(2, 3) static void note(struct exam *e, const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = NULL;
 	va_end(ap);
-	if (!text || json_array_append_new(e->problems, bh_json_text(text)) < 0)
+	if (!text || json_array_append_new(e->problems, bh_json_text(text)) < 0 ||
+	    json_array_append_new(e->found, json_pack("{s:s s:s s:o}", "check", e->check, "result",
+						      fail ? "fail" : "warn", "text",
+						      bh_json_text(text))) < 0)
 		e->oom = true;
+	e->weak |= fail;
 }
 
-#define weak(e, ...)                                                                               \
-	do {                                                                                       \
-		(e)->weak = true;                                                                  \
-		note(e, __VA_ARGS__);                                                              \
-	} while (0)
+#define note(e, ...) say(e, false, __VA_ARGS__)
+#define weak(e, ...) say(e, true, __VA_ARGS__)
 
 /* --- the kernel's side -------------------------------------------------------------------------- */
 
@@ -46,13 +48,18 @@ static void exam_hooks(struct exam *e)
 	size_t n_features = bh_kern_features(e->a->kern, &f);
 	char pins[BH_PINS_TEXT];
 
+	e->check = "pins";
 	if (*bh_kern_pins(e->a->kern, pins))
 		weak(e, "%s", pins);
+	e->check = "hooks";
 	if (e->a->hooks_trouble[0])
 		weak(e, "%s", e->a->hooks_trouble);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		e->check = hook[i].name;
 		if (!hook[i].ok && strcmp(hook[i].mode, "unsupported") != 0)
 			weak(e, "hook %s is %s", hook[i].name, hook[i].mode);
+	}
+	e->check = "kernel";
 	for (size_t i = 0; i < n_features; i++)
 		if (!f[i].works)
 			note(e, "this kernel has no %s: %s", f[i].name, f[i].effect);
@@ -63,6 +70,7 @@ static void exam_others(struct exam *e)
 {
 	const struct bh_kern *s = e->a->kern;
 
+	e->check = "versions";
 	while ((s = bh_kern_next(s)))
 		weak(e, "programs of another version (v%d) enforce generation %llu beside ours",
 		     bh_kern_abi(s), (unsigned long long)bh_kern_generation(s));
@@ -79,6 +87,7 @@ static void exam_nics(struct exam *e)
 {
 	const struct bh_agent *a = e->a;
 
+	e->check = "devices";
 	for (size_t i = 0; i < a->n_nic; i++)
 		if (!a->nic[i].ok)
 			weak(e, "device %s: %s", a->nic[i].name, a->nic[i].trouble);
@@ -103,18 +112,23 @@ static void exam_tables(struct exam *e)
 {
 	__u64 stat[BH_STAT_MAX];
 
+	e->check = "cgroups";
 	if (cgroups_are_full(e->a))
 		weak(e, "there are more cgroups than %d: workloads in the others are denied",
 		     BH_AGENT_MAX_CGROUPS);
+	e->check = "addresses";
 	if (e->a->locals_lost)
 		weak(e, "this host has more addresses than the kernel's table holds");
+	e->check = "events";
 	if (bh_kern_stats(e->a->kern, stat) < 0) {
 		note(e, "the counters can't be read");
 		return;
 	}
+	e->check = "listeners";
 	if (stat[BH_STAT_LISTENERS_LOST])
 		note(e, "%llu listeners found no room in the table: their sockets decide alone",
 		     (unsigned long long)stat[BH_STAT_LISTENERS_LOST]);
+	e->check = "events";
 	if (stat[BH_STAT_EVENTS_LOST])
 		note(e, "%llu of %llu events were lost; counters are exact",
 		     (unsigned long long)stat[BH_STAT_EVENTS_LOST],
@@ -145,11 +159,13 @@ static void exam_clock(struct exam *e)
 	__u64 until = bh_kern_open_until(e->a->kern), now = e->a->clock->boot_ns();
 	struct bh_trial t;
 
+	e->check = "emergency";
 	if (until)
 		weak(e,
 		     "EMERGENCY: nothing is denied but by name, for another %llu s; end it by "
 		     "`bulkhead emergency close`",
 		     (unsigned long long)((MAX(until, now) - now) / 1000000000ull));
+	e->check = "trial";
 	if (bh_kern_trial(e->a->kern, &t) && !t.fell)
 		note(e,
 		     "generation %llu is UNCONFIRMED and falls back to %llu in %llu s: from a new "
@@ -165,6 +181,7 @@ static void exam_holds(struct exam *e)
 {
 	const struct bh_holds *h = e->a->holds;
 
+	e->check = "quarantine";
 	if (h && h->unsaved)
 		note(e, "quarantines and grants can't be written: a restart would forget the last "
 			"change");
@@ -175,6 +192,7 @@ static void exam_holds(struct exam *e)
 	for (size_t i = 0; h && i < h->n_hold; i++)
 		note(e, "%s is in quarantine%s: %s", h->hold[i].who,
 		     h->hold[i].hard ? ", failsafes too" : "", h->hold[i].note.reason);
+	e->check = "grants";
 	if (h && h->n_granted)
 		note(e, "%zu grant%s open: bulkhead get grants", h->n_granted,
 		     h->n_granted == 1 ? " is" : "s are");
@@ -185,15 +203,20 @@ static void exam_map(struct exam *e)
 	const struct bh_agent *a = e->a;
 	__u64 gen = bh_kern_generation(a->kern);
 
+	e->check = "policy";
 	if (a->boot_observe)
 		weak(e, "this host was booted with bulkhead=observe: nothing is denied until "
 			"`bulkhead mode enforce`");
+	e->check = "state";
 	if (a->state_trouble[0])
 		weak(e, "%s", a->state_trouble);
+	e->check = "identity";
 	if (a->births_trouble[0])
 		weak(e, "%s", a->births_trouble);
+	e->check = "users";
 	if (a->users_trouble[0])
 		weak(e, "%s", a->users_trouble);
+	e->check = "audit log";
 	if (a->audit_trouble[0])
 		note(e, "%s", a->audit_trouble);
 	if (a->audit && *bh_audit_found(a->audit))
@@ -201,6 +224,7 @@ static void exam_map(struct exam *e)
 		     "the audit log was tampered with: %s; see `bulkhead audit verify`, then "
 		     "`bulkhead audit accept`",
 		     bh_audit_found(a->audit));
+	e->check = "policy";
 	if (a->no_policy)
 		weak(e,
 		     "this host has enforced and its map can't be read: only failsafes are open");
@@ -242,12 +266,19 @@ static const char *state_of(const struct exam *e)
 	return bh_map_enforces(a->live.map) ? "enforcing" : "observing";
 }
 
+void bh_health_clear(struct bh_health *h)
+{
+	json_decref(h->problems);
+	json_decref(h->found);
+	h->problems = h->found = NULL;
+}
+
 int bh_health_read(struct bh_agent *a, struct bh_health *ret)
 {
-	struct exam e = {.a = a, .problems = json_array()};
+	struct exam e = {.a = a, .problems = json_array(), .found = json_array()};
 
-	if (!e.problems)
-		return -ENOMEM;
+	if (!e.problems || !e.found)
+		e.oom = true;
 	exam_clock(&e);
 	exam_holds(&e);
 	exam_map(&e);
@@ -255,10 +286,11 @@ int bh_health_read(struct bh_agent *a, struct bh_health *ret)
 	exam_hooks(&e);
 	exam_nics(&e);
 	exam_tables(&e);
+	*ret = (struct bh_health){.good = !e.weak, .problems = e.problems, .found = e.found};
 	if (e.oom) {
-		json_decref(e.problems);
+		bh_health_clear(ret);
 		return -ENOMEM;
 	}
-	*ret = (struct bh_health){.state = state_of(&e), .good = !e.weak, .problems = e.problems};
+	ret->state = state_of(&e);
 	return 0;
 }

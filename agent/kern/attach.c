@@ -28,6 +28,15 @@ __u32 bh_prog_id(int prog_fd)
 	return bpf_obj_get_info_by_fd(prog_fd, &info, &len) < 0 ? 0 : info.id;
 }
 
+/* What the kernel counted; 0 also where it can't be told. */
+static __u64 runs_of(const struct bh_kern *k, enum bh_prog id)
+{
+	struct bpf_prog_info info = {0};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(bh_kern_prog_fd(k, id), &info, &len) < 0 ? 0 : info.run_cnt;
+}
+
 /* A cgroup link on another cgroup than ours (or on one that is gone) is of no use. */
 static bool on_our_cgroup(const struct bh_kern *k, int fd)
 {
@@ -204,15 +213,27 @@ static void hook_row(const struct bh_kern *k, enum bh_prog id, struct bh_hook_st
 	else if (!bh_pin_exists(k, "links", bh_progs[id].name))
 		mode = "unpinned";
 	*ret = (struct bh_hook_state){.ok = !strcmp(mode, "attached")};
+	if (ret->ok || !strcmp(mode, "unpinned"))
+		ret->runs = runs_of(k, id);
 	snprintf(ret->name, sizeof(ret->name), "%s", bpf_program__section_name(k->prog[id]));
 	snprintf(ret->mode, sizeof(ret->mode), "%s", mode);
 }
 
-static void nic_row(const char *what, const struct bh_nic *nic, const char *mode,
+static void nic_row(const struct bh_kern *k, const struct bh_nic *nic, enum bh_dir dir,
 		    struct bh_hook_state *ret)
 {
+	bool xdp = nic->link[BH_NIC_LINK_XDP] >= 0;
+	const char *mode = dir == BH_IN ? bh_nic_in_mode(k, nic) : bh_nic_out_mode(k, nic);
+	enum bh_prog id = dir == BH_OUT ? BH_PROG_EGRESS : xdp ? BH_PROG_XDP_IN : BH_PROG_TC_IN;
+
 	*ret = (struct bh_hook_state){.ok = mode != NULL};
-	snprintf(ret->name, sizeof(ret->name), "%s %s", what, nic->name);
+	if (ret->ok)
+		ret->runs = runs_of(k, id);
+	snprintf(ret->name, sizeof(ret->name), "%s %s",
+		 dir == BH_OUT ? "egress"
+		 : xdp	       ? "xdp"
+			       : "ingress",
+		 nic->name);
 	snprintf(ret->mode, sizeof(ret->mode), "%s", mode ? mode : "missing");
 }
 
@@ -240,13 +261,11 @@ size_t bh_kern_hooks(struct bh_kern *k, struct bh_hook_state *ret, size_t max)
 			hook_row(k, i, &ret[n++]);
 	for (size_t i = 0; i < k->n_nic; i++) {
 		const struct bh_nic *nic = &k->nic[i];
-		const char *mode = bh_nic_in_mode(k, nic);
 
 		if (n < max && !nic->out_only)
-			nic_row(nic->link[BH_NIC_LINK_XDP] >= 0 ? "xdp" : "ingress", nic, mode,
-				&ret[n++]);
+			nic_row(k, nic, BH_IN, &ret[n++]);
 		if (n < max)
-			nic_row("egress", nic, bh_nic_out_mode(k, nic), &ret[n++]);
+			nic_row(k, nic, BH_OUT, &ret[n++]);
 	}
 	return n;
 }

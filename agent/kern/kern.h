@@ -50,6 +50,8 @@ struct bh_hook_state {
 	char name[32]; /* "cgroup/connect4", "xdp eth0" */
 	char mode[16]; /* "attached", "native", "generic", "tcx", "clsact", "missing" */
 	bool ok;
+	__u64 runs; /* of its program, while the kernel counts: BPF_ENABLE_STATS. A program on
+		     * several devices has one count */
 };
 
 /**

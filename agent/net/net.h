@@ -48,6 +48,9 @@ int bh_net_poll(struct bh_net *n);
 int bh_net_each_link(const struct bh_net *n, int (*fn)(void *ctx, const struct bh_link *link),
 		     void *ctx);
 
+/* Frames that a device has received, as it counts itself. Return: 0, -ENODEV, -errno. */
+int bh_net_received(int ifindex, __u64 *ret);
+
 /* Is it an address of this namespace? */
 bool bh_net_has_addr(const struct bh_net *n, const struct bh_addr *addr);
 /* Each of them, once for every link it stands on. */

@@ -37,7 +37,7 @@ static int setup(void **state)
 
 	assert_int_equal(bh_net_open(&nowhere, &a->net), 0);
 	assert_int_equal(bh_audit_open(test_dir, a->clock, &d, &a->audit), 0);
-	fake.hook[0] = (struct bh_hook_state){"cgroup/connect4", "attached", true};
+	fake.hook[0] = (struct bh_hook_state){"cgroup/connect4", "attached", true, 0};
 	fake.n_hook = 1;
 	*state = a;
 	return 0;
@@ -109,11 +109,11 @@ static void status_is_not_content(void **state)
 	struct bh_agent *a = *state;
 
 	apply(a, ENFORCING);
-	fake.hook[0] = (struct bh_hook_state){"cgroup/connect4", "missing", false};
+	fake.hook[0] = (struct bh_hook_state){"cgroup/connect4", "missing", false, 0};
 	expect(a, STATUS, 3, "\"state\":\"degraded\"");
 	expect(a, STATUS, 3, "hook cgroup/connect4 is missing");
 	/* what the kernel can't do is told, but it is all that this host can have */
-	fake.hook[0] = (struct bh_hook_state){"tp_btf/cgroup_mkdir", "unsupported", false};
+	fake.hook[0] = (struct bh_hook_state){"tp_btf/cgroup_mkdir", "unsupported", false, 0};
 	fake.feature[0] = (struct bh_feature){"cgroup_mkdir", false, "they wait for the walk"};
 	fake.n_feature = 1;
 	expect(a, STATUS, 0, "this kernel has no cgroup_mkdir: they wait for the walk");
