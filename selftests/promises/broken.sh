@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The tests of the agent's promises can fail: each promise is broken on purpose, in a build of its
-# own that knows how (agent/base/broken.h), and its test has to notice. Run by selftests/run.
+# own that knows how (agent/base/broken.h), and its test has to notice. Run by selftests/run. It
+# builds everything anew: LIMIT_S=600.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 BUILD=$(realpath "${BUILD:-build}")

@@ -7,7 +7,7 @@ bad=0
 
 # room | own headers it may reach, by path | libraries it may include (extended regexp)
 table='
-include         | -                                             | linux/types\.h
+include         | include/                                      | linux/types\.h
 bpf             | bpf/ include/                                 | linux/.*|bpf/.*|asm/.*
 agent/base      | agent/base/                                   | -
 agent/policy    | agent/base/ agent/policy/ include/            | libfyaml\.h
