@@ -48,6 +48,7 @@ left_over() {
 }
 
 # The agent mends within a second: until the doctor came before it.
+# shellcheck disable=SC2317  # called by check
 caught() { # line options... -- command...: it takes something away
 	local line=$1 options=()
 	shift
