@@ -48,6 +48,7 @@ left_over() {
 }
 
 # The agent mends within a second: until the doctor came before it.
+# shellcheck disable=SC2317  # called by check
 caught() { # line options... -- command...: it takes something away
 	local line=$1 options=()
 	shift
@@ -164,6 +165,18 @@ check "a device's program removed" caught '^FAIL +xdp eth1 +hook xdp eth1 is mis
 wait_for 5 bh shop status
 doctor
 is "all is well again" 0 $?
+
+# --- a kernel that lacks what can be missed -----------------------------------------------------------------------
+
+agent_kill shop TERM && agent_start shop eth1=tc --without tcx,cgroup_mkdir
+doctor
+is "without tcx and cgroup_mkdir: content" 0 $?
+says "where identity comes from then" '^warn +identity +inotify'
+says "the hook is not there" '^warn +tp_btf/cgroup_mkdir +unsupported on this kernel'
+says "the device at tc" '^ok +ingress eth1 +clsact'
+says "the canary is refused" '^ok +canary connect4 .*EPERM'
+says "the others ran" '^ok +hooks ran +13 of the 13 '
+agent_kill shop TERM && agent_start shop eth1=auto
 
 # --- it ends early ---------------------------------------------------------------------------------------------
 

@@ -81,6 +81,11 @@ check "systemctl status shows what is enforced" \
 	grep -qF "Status: \"generation $first, map shop, mode enforce\"" <<< "$status"
 check "and so does the journal" journal_says "generation $first: /etc/bulkhead/shop.yaml, applied by root"
 check "the NIC has its program" grep -q xdp <<< "$(inside ip -o link show eth1)"
+# the agent may not make cgroups here, nor have the kernel count: the command does
+out=$(inside bulkhead doctor 2>&1)
+is "doctor is content" 0 $?
+check "its canary was refused" grep -qE "^ok +canary connect4 .*EPERM, as the policy says" <<< "$out"
+check "every hook ran for it" grep -qE "^ok +hooks ran +([0-9]+) of the \1 " <<< "$out"
 
 # From here to detach: one who may not asks without a pause, one who may never hangs up.
 service report python3 $MACHINE_PEER probe 10.77.0.1 6379
