@@ -63,7 +63,7 @@ static void note_state(struct bh_explain *x)
 		note(x, "this host is degraded, so not all of it may be enforced: %s",
 		     json_array_size(h.problems) ? json_string_value(json_array_get(h.problems, 0))
 						 : "see `bulkhead status`");
-	json_decref(h.problems);
+	bh_health_clear(&h);
 }
 
 /* --- the two ends ----------------------------------------------------------------------------- */
