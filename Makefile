@@ -11,6 +11,7 @@ VERSION := 0.1.0
 
 BUILD  ?= build
 PREFIX ?= /usr
+sysconfdir ?= /etc
 T      ?= 30
 BREAK  ?=
 ABI    ?=
@@ -286,6 +287,8 @@ install: all
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system tools/systemd/*.service
 	install -Dm644 tools/systemd/bulkhead.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/bulkhead.conf
 	install -Dm644 tools/systemd/bulkhead.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/bulkhead.conf
+	test -e $(DESTDIR)$(sysconfdir)/bulkhead/bulkhead.yaml || install -Dm644 \
+		tools/systemd/bulkhead.yaml $(DESTDIR)$(sysconfdir)/bulkhead/bulkhead.yaml
 	set -e; for m in $(MAN); do s=$${m##*.}; \
 		install -Dm644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/$${m##*/}; done
 	test ! -f tools/completion/bash || install -Dm644 tools/completion/bash \

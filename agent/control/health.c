@@ -184,6 +184,8 @@ static void exam_map(struct exam *e)
 		weak(e, "%s", a->births_trouble);
 	if (a->users_trouble[0])
 		weak(e, "%s", a->users_trouble);
+	if (a->config_trouble[0])
+		note(e, "%s", a->config_trouble);
 	if (a->audit_trouble[0])
 		note(e, "%s", a->audit_trouble);
 	if (a->audit && *bh_audit_found(a->audit))

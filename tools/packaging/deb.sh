@@ -33,6 +33,9 @@ Description: zero-trust microsegmentation agent
  policy, a command line pushes segment maps and explains every verdict.
 CONTROL
 
+# An operator's edits outlive an upgrade.
+echo /etc/bulkhead/bulkhead.yaml > "$root/DEBIAN/conffiles"
+
 cat > "$root/DEBIAN/postinst" <<'SH'
 #!/bin/sh
 set -e
