@@ -225,7 +225,7 @@ static const struct bh_key keys[] = {
 	{"cgroup_root", set_cgroup_root, false}, {"confirm", set_confirm, false},
 	{"emergency", set_emergency, false},	 {"audit", set_audit, false},
 };
-const struct bh_keys bh_keys_settings = {"the settings", keys, ARRAY_SIZE(keys)};
+const struct bh_keys bh_keys_settings = {"a settings file", keys, ARRAY_SIZE(keys)};
 
 /* What the findings quote. The map's own tools see to it: to them it is a map with nothing in it. */
 static struct bh_map source_of(const char *file, const char *text, size_t len)

@@ -97,7 +97,7 @@ static const struct {
 	{"interfaces: { eth0: ntaive }", "2:21", "unknown value 'ntaive'", "'native'"},
 	{"interfaces: { eth0: 1 }", "2:21", "unknown value '1'", "auto, native, generic, tc, off"},
 	{"interfaces: { eth0: no }", "2:21", "a boolean to some YAML readers", NULL},
-	{"interfaces: { eth0: }", "2:19", "a value is missing", NULL},
+	{"interfaces: { eth0: }", "2:15", "a value is missing", NULL},
 	{"interfaces: { sixteen-letters-: tc }", "2:15", "is no name of a device", "15 char"},
 	{"interfaces: { a/b: tc }", "2:15", "'a/b' is no name of a device", NULL},
 	{"interfaces: { e: tc, e: tc }", "2:22", "duplicate key 'e'", NULL},
@@ -109,8 +109,8 @@ static const struct {
 	{"log_level: off", "2:12", "unknown value 'off'", NULL},
 	{"state_dir: var/lib", "2:12", "'var/lib' is no absolute path", "begin it with a /"},
 	{"runtime_dir: 7", "2:14", "a word is needed here, not a number", NULL},
-	{"pin_dir: ''", "2:10", "a value is missing", NULL},
-	{"cgroup_root: \"/a\\nb\"", "2:14", "is no absolute path", NULL},
+	{"pin_dir: ''", "2:11", "a value is missing", NULL},
+	{"cgroup_root: \"/a\\nb\"", "2:15", "is no absolute path", NULL},
 	{"confirm: 5m", "2:10", "a mapping is needed here", "{ default: 5m }"},
 	{"confirm: { default: 5 }", "2:21", "a word is needed here, not a number", NULL},
 	{"confirm: { default: soon }", "2:21", "soon", NULL},
@@ -123,8 +123,9 @@ static const struct {
 	{"audit: { max_bytes: 65535 }", "2:21", "a number is needed here", "65536 to 268435456"},
 	{"audit: { max_bytes: 1G }", "2:21", "a number is needed here", NULL},
 	{"audit: { keep: 3 }", "2:10", "unknown key 'keep' in `audit`", NULL},
-	{"confrim: { default: 5m }", "2:1", "unknown key 'confrim' in the settings", "'confirm'"},
-	{"segments: {}", "2:1", "unknown key 'segments' in the settings", "one of version"},
+	{"confrim: { default: 5m }", "2:1", "unknown key 'confrim' in a settings file",
+	 "'confirm'"},
+	{"segments: {}", "2:1", "unknown key 'segments' in a settings file", "one of version"},
 	{"version: 1", "2:1", "duplicate key 'version', first in line 1", NULL},
 	{"log_level: &a info", "2:13", "anchors are not part", NULL},
 	{"log_level: [", "3:1", "YAML: ", NULL},
@@ -161,7 +162,7 @@ static void test_whole(void **state)
 	assert_null(parse("# nothing\n", &empty));
 	assert_non_null(strstr(empty.list[0].text, "the file is empty"));
 	assert_null(parse("log_level: info\n", &none));
-	assert_non_null(strstr(none.list[0].text, "the settings needs `version`"));
+	assert_non_null(strstr(none.list[0].text, "a settings file needs `version`"));
 	assert_null(parse("version: 2\n", &two));
 	assert_non_null(strstr(two.list[0].text, "version 2 of the settings is not known"));
 	memset(big, '#', sizeof(big) - 1);
