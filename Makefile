@@ -15,6 +15,7 @@ PREFIX ?= /usr
 SBINDIR ?= $(PREFIX)/sbin
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+sysconfdir ?= /etc
 T      ?= 30
 BREAK  ?=
 ABI    ?=
@@ -294,6 +295,8 @@ install: all
 	install -Dm644 -t $(DESTDIR)$(UNITDIR) tools/systemd/*.service
 	install -Dm644 tools/systemd/bulkhead.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/bulkhead.conf
 	install -Dm644 tools/systemd/bulkhead.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/bulkhead.conf
+	test -e $(DESTDIR)$(sysconfdir)/bulkhead/bulkhead.yaml || install -Dm644 \
+		tools/systemd/bulkhead.yaml $(DESTDIR)$(sysconfdir)/bulkhead/bulkhead.yaml
 	set -e; for m in $(MAN); do s=$${m##*.}; \
 		install -Dm644 $$m $(SHARE)/man/man$$s/$${m##*/}; done
 	install -Dm644 tools/completion/bash $(SHARE)/bash-completion/completions/bulkhead

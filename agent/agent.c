@@ -9,6 +9,7 @@
 #include <systemd/sd-daemon.h>
 #include "agent.h"
 #include "caps.h"
+#include "config.h"
 #include "control/audit.h"
 #include "control/flows.h"
 #include "control/parts.h"
@@ -56,7 +57,8 @@ static int on_signal(_unused_ sd_event_source *source, const struct signalfd_sig
 	struct bh_agent *a = arg;
 
 	if (si->ssi_signo == SIGHUP) {
-		bh_info("SIGHUP: users, forwarding and hooks are looked at again");
+		bh_info("SIGHUP: settings, users, forwarding and hooks are looked at again");
+		bh_config_reload(a);
 		bh_watch_now(a);
 		return 0;
 	}
@@ -125,6 +127,7 @@ static int make_parts(struct bh_agent *a, struct bh_diags *d)
 		(void)bh_diag_add(d, BH_WARNING, NULL, "make room in the state directory", "%s",
 				  a->audit_trouble);
 	}
+	bh_config_use(a);
 	return bh_past_open(a, d);
 }
 
@@ -237,6 +240,7 @@ static void clear(struct bh_agent *a)
 	bh_live_clear(&a->back);
 	for (size_t i = 0; i < ARRAY_SIZE(a->lock); i++)
 		bh_closep(&a->lock[i]);
+	bh_agent_opts_clear(&a->opts);
 }
 
 void bh_agent_tell_status(const struct bh_agent *a)
@@ -267,18 +271,21 @@ static void say_ready(const struct bh_agent *a)
 	(void)sd_notify(0, "READY=1");
 }
 
-int bh_agent_run(const struct bh_agent_opts *opts)
+int bh_agent_run(const struct bh_agent_opts *line, struct bh_agent_opts *opts)
 {
 	_cleanup_(clear) struct bh_agent a = {
 		.opts = *opts,
+		.line = line,
 		.clock = &bh_clock_real,
 		.begun_ns = bh_clock_real.boot_ns(),
 		.users = {.uid_of = bh_nss_uid_of, .group = bh_nss_group},
 		.lock = {-1, -1, -1},
 	};
 	_cleanup_diags_ struct bh_diags d = {0};
-	int r = start(&a, &d);
+	int r;
 
+	*opts = (struct bh_agent_opts){0};
+	r = start(&a, &d);
 	bh_log_diags(&d);
 	if (r < 0) {
 		if (!d.n_errors)

@@ -23,7 +23,7 @@ struct bh_server;  /* control/server.h */
 struct bh_newborn; /* workload/newborn.h */
 struct bh_holds;   /* holds.h */
 
-/* --- options.c: the command line ----------------------------------------------------------- */
+/* --- options.c, config.c: what it is set to ------------------------------------------------ */
 
 /* `--interfaces eth0=native,eth1`: a word of its own for one device. */
 struct bh_nic_choice {
@@ -40,7 +40,18 @@ struct bh_agent_opts {
 	size_t n_nic;
 	bool take_over; /* another tool's XDP program is replaced */
 	__u32 without;	/* features of the kernel that are not used, as in struct bh_kern_opts */
+	int log_level;	/* enum bh_level */
+
+	/* the command line's alone */
+	char *config; /* NULL: the default one, if there is one */
+	/* the file's alone */
+	__u32 confirm_s; /* an apply from a terminal waits so long to be confirmed */
+	__u32 emergency_s, emergency_max_s;
+	__u64 audit_max_bytes;
 };
+
+/* By bh_settings_modes of policy/settings.h. */
+extern const enum bh_nic_mode bh_nic_modes[];
 
 /* Fills in what was not said. Return: 0, -ENOMEM, -EINVAL (see @d). */
 int bh_agent_opts_defaults(struct bh_agent_opts *o, struct bh_diags *d);
@@ -93,6 +104,7 @@ struct bh_nic_row {
 
 struct bh_agent {
 	struct bh_agent_opts opts;
+	const struct bh_agent_opts *line; /* of it, what the command line said */
 	const struct bh_clock *clock;
 	__u64 begun_ns; /* boot time of the start */
 	struct bh_users users;
@@ -124,6 +136,7 @@ struct bh_agent {
 	char audit_trouble[BH_TROUBLE_MAX];
 	char hooks_trouble[BH_TROUBLE_MAX];  /* what is missing can't be put back */
 	char births_trouble[BH_TROUBLE_MAX]; /* the tree of cgroups can't be watched */
+	char config_trouble[BH_TROUBLE_MAX]; /* the settings are not those of the file, and why */
 	char users_trouble[BH_TROUBLE_MAX];  /* with the users of now the map can't be compiled */
 	struct bh_nic_row *nic;		     /* nics.c */
 	size_t n_nic;
@@ -144,10 +157,10 @@ struct bh_agent {
 /* --- agent.c ------------------------------------------------------------------------------- */
 
 /*
- * Whole life: locks, kernel side, policy, NICs, socket, loop. Return: the exit code of the
- * process; what went wrong was logged.
+ * Whole life: locks, kernel side, policy, NICs, socket, loop. @opts is taken over, @line is read
+ * again with each reload. Return: the exit code of the process; what went wrong was logged.
  */
-int bh_agent_run(const struct bh_agent_opts *opts);
+int bh_agent_run(const struct bh_agent_opts *line, struct bh_agent_opts *opts);
 
 /* End the loop; enforcement stays. */
 void bh_agent_exit(struct bh_agent *a, int code);
@@ -273,6 +286,8 @@ int bh_nics_open(struct bh_agent *a, struct bh_diags *d);
 void bh_nics_close(struct bh_agent *a);
 /* Attach again what is missing. */
 void bh_nics_check(struct bh_agent *a);
+/* The devices that a->opts names another word for than @old did get that one. */
+void bh_nics_choose(struct bh_agent *a, const struct bh_agent_opts *old);
 /* Tell the kernel side again of addresses that found no room. */
 void bh_nics_locals_again(struct bh_agent *a);
 /* Calls for each device that --interfaces names and that is not there. */

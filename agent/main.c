@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <string.h>
-#include "agent.h"
+#include "config.h"
 #include "control/proto.h"
 #include "rescue.h"
 
@@ -13,6 +13,8 @@ static const char help[] =
 	"                              the generation before (rollback); deny nothing for 15\n"
 	"                              minutes but by name (emergency-open); end it (detach)\n"
 	"\n"
+	"  --config FILE        settings, where no option says otherwise; read again on SIGHUP\n"
+	"                       (/etc/bulkhead/bulkhead.yaml, if it is there)\n"
 	"  --state-dir DIR      last good map, audit log (/var/lib/bulkhead)\n"
 	"  --runtime-dir DIR    control.sock (/run/bulkhead)\n"
 	"  --pin-dir DIR        on a bpffs: programs, maps, links (/sys/fs/bpf/bulkhead)\n"
@@ -30,7 +32,8 @@ static const char help[] =
 	"4 detached.\n";
 
 enum option_id {
-	OPT_STATE_DIR = 256,
+	OPT_CONFIG = 256,
+	OPT_STATE_DIR,
 	OPT_RUNTIME_DIR,
 	OPT_PIN_DIR,
 	OPT_CGROUP_ROOT,
@@ -44,6 +47,7 @@ enum option_id {
 };
 
 static const struct option options[] = {
+	{"config", required_argument, NULL, OPT_CONFIG},
 	{"state-dir", required_argument, NULL, OPT_STATE_DIR},
 	{"runtime-dir", required_argument, NULL, OPT_RUNTIME_DIR},
 	{"pin-dir", required_argument, NULL, OPT_PIN_DIR},
@@ -59,7 +63,7 @@ static const struct option options[] = {
 };
 
 struct command {
-	struct bh_agent_opts opts;
+	struct bh_agent_opts line;
 	bool rescue, detach;
 	enum bh_rescue what;
 	bool done; /* --help, --version */
@@ -97,24 +101,27 @@ static int take_option(struct command *c, int id, char **argv, struct bh_diags *
 	enum bh_level level;
 
 	switch (id) {
+	case OPT_CONFIG:
+		return set_path(&c->line.config);
 	case OPT_STATE_DIR:
-		return set_path(&c->opts.state_dir);
+		return set_path(&c->line.state_dir);
 	case OPT_RUNTIME_DIR:
-		return set_path(&c->opts.runtime_dir);
+		return set_path(&c->line.runtime_dir);
 	case OPT_PIN_DIR:
-		return set_path(&c->opts.pin_dir);
+		return set_path(&c->line.pin_dir);
 	case OPT_CGROUP_ROOT:
-		return set_path(&c->opts.cgroup_root);
+		return set_path(&c->line.cgroup_root);
 	case OPT_INTERFACES:
-		return bh_agent_opts_interfaces(&c->opts, optarg, d);
+		return bh_agent_opts_interfaces(&c->line, optarg, d);
 	case OPT_TAKE_OVER:
-		c->opts.take_over = true;
+		c->line.take_over = true;
 		return 0;
 	case OPT_WITHOUT:
-		return bh_agent_opts_without(&c->opts, optarg, d);
+		return bh_agent_opts_without(&c->line, optarg, d);
 	case OPT_LOG_LEVEL:
 		if (bh_log_level_parse(optarg, &level) < 0)
 			return usage(d, "--log-level: unknown level", optarg);
+		c->line.log_level = (int)level;
 		bh_log_set_max(level);
 		return 0;
 	case OPT_DETACH:
@@ -175,28 +182,48 @@ static int parse(struct command *c, int argc, char **argv, struct bh_diags *d)
 	if (c->detach && !c->rescue)
 		return bh_diag_add(d, BH_ERROR, NULL, "bulkheadd rescue --detach",
 				   "--detach is for rescue");
-	return bh_agent_opts_defaults(&c->opts, d);
+	return r;
 }
 
-static int run(const struct command *c)
+/*
+ * Who has to rescue a host must not have to mend a file first: without it there is still what the
+ * command line says.
+ */
+static int settings(const struct command *c, struct bh_diags *d, struct bh_agent_opts *ret)
 {
-	return c->rescue ? bh_rescue(&c->opts, c->detach ? BH_RESCUE_DETACH : c->what)
-			 : bh_agent_run(&c->opts);
+	int r = bh_config_load(&c->line, d, ret);
+
+	if (r != -EINVAL || !c->rescue)
+		return r;
+	bh_diags_print(d, stderr, false);
+	bh_diags_clear(d);
+	fprintf(stderr, "warning: no settings are used: say --pin-dir and --state-dir if they are "
+			"not the usual ones\n");
+	return bh_config_bare(&c->line, d, ret);
+}
+
+static int run(const struct command *c, struct bh_agent_opts *opts)
+{
+	return c->rescue ? bh_rescue(opts, c->detach ? BH_RESCUE_DETACH : c->what)
+			 : bh_agent_run(&c->line, opts);
 }
 
 int main(int argc, char **argv)
 {
 	_cleanup_diags_ struct bh_diags d = {0};
+	_cleanup_(bh_agent_opts_clear) struct bh_agent_opts opts = {0};
 	struct command c = {0};
 	int r = parse(&c, argc, argv, &d), code = BH_EXIT_OK;
 
+	if (r == 0 && !c.done)
+		r = settings(&c, &d, &opts);
 	bh_diags_print(&d, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
 	if (r == -EINVAL)
 		code = BH_EXIT_USAGE;
 	else if (r < 0)
 		code = BH_EXIT_FAILED;
 	else if (!c.done)
-		code = run(&c);
-	bh_agent_opts_clear(&c.opts);
+		code = run(&c, &opts);
+	bh_agent_opts_clear(&c.line);
 	return code;
 }

@@ -10,11 +10,20 @@
 
 /* --- who gets one ---------------------------------------------------------------------------- */
 
+static const struct bh_nic_choice *choice_of(const struct bh_agent_opts *o, const char *name)
+{
+	for (size_t i = 0; i < o->n_nic; i++)
+		if (!strcmp(o->nic[i].name, name))
+			return &o->nic[i];
+	return NULL;
+}
+
 static enum bh_nic_mode mode_for(const struct bh_agent *a, const struct bh_link *l)
 {
-	for (size_t i = 0; i < a->opts.n_nic; i++)
-		if (!strcmp(a->opts.nic[i].name, l->name))
-			return a->opts.nic[i].mode;
+	const struct bh_nic_choice *c = choice_of(&a->opts, l->name);
+
+	if (c)
+		return c->mode;
 	/* a frame that somebody writes there would speak for any workload */
 	if (l->loopback)
 		return BH_NIC_OUT;
@@ -77,8 +86,12 @@ static int see_link(struct bh_agent *a, const struct bh_link *l, struct bh_diags
 	struct bh_nic_row *row = row_find(a, l->ifindex);
 
 	/* what was guarded stays so, also when it became a bridge's port */
-	if (mode == BH_NIC_OFF && !row)
+	if (mode == BH_NIC_OFF && !row) {
+		/* an agent before us may have been told otherwise */
+		if (choice_of(&a->opts, l->name))
+			(void)bh_kern_nic_detach(a->kern, l->ifindex, l->name);
 		return 0;
+	}
 	if (row && row->ok && !strcmp(row->name, l->name))
 		return 0;
 	row = row_get(a, l->ifindex);
@@ -238,6 +251,72 @@ void bh_nics_check(struct bh_agent *a)
 		if (attach(a, &a->nic[i], &d) < 0 && was_ok)
 			bh_log_diags(&d);
 	}
+}
+
+/* --- another choice --------------------------------------------------------------------------- */
+
+struct choose {
+	struct bh_agent *a;
+	const struct bh_agent_opts *old;
+};
+
+static bool is_same_choice(const struct bh_nic_choice *x, const struct bh_nic_choice *y)
+{
+	return x && y ? x->mode == y->mode : x == y;
+}
+
+/* What was attached before is worth more than nothing. */
+static void attach_anew(struct bh_agent *a, struct bh_nic_row *row, enum bh_nic_mode mode)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	enum bh_nic_mode before = row->mode;
+	bool was_ok = row->ok;
+
+	row->mode = mode;
+	if (attach(a, row, &d) == 0) {
+		bh_info("%s is guarded", row->name);
+		return;
+	}
+	bh_log_diags(&d);
+	if (!was_ok)
+		return;
+	snprintf(a->config_trouble, sizeof(a->config_trouble), "%s is guarded as before: %.200s",
+		 row->name, row->trouble);
+	row->mode = before;
+	(void)attach(a, row, &d);
+}
+
+static int see_choice(void *ctx, const struct bh_link *l)
+{
+	struct choose *c = ctx;
+	struct bh_agent *a = c->a;
+	struct bh_nic_row *row = row_find(a, l->ifindex);
+	enum bh_nic_mode mode = mode_for(a, l);
+
+	if (is_same_choice(choice_of(c->old, l->name), choice_of(&a->opts, l->name)))
+		return 0;
+	if (mode != BH_NIC_OFF) {
+		row = row_get(a, l->ifindex);
+		if (!row)
+			return -ENOMEM;
+		strcpy(row->name, l->name);
+		attach_anew(a, row, mode);
+	} else if (row) {
+		(void)bh_kern_nic_detach(a->kern, l->ifindex, l->name);
+		row_drop(a, row);
+		bh_notice("%s is left alone", l->name);
+	}
+	return 0;
+}
+
+void bh_nics_choose(struct bh_agent *a, const struct bh_agent_opts *old)
+{
+	struct choose c = {a, old};
+
+	if (bh_net_each_link(a->net, see_choice, &c) < 0)
+		bh_error("not every device can be looked at: no memory");
+	/* take_over: what was in the way may be no more */
+	bh_nics_check(a);
 }
 
 /* --- for status ------------------------------------------------------------------------------------ */

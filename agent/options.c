@@ -1,31 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* options.c - the places the agent uses and the list of --interfaces. Called by main.c, rescue.c. */
+/* options.c - the places the agent uses and the lists of its command line. Called by main.c, config.c. */
 #include <errno.h>
 #include <string.h>
 #include "agent.h"
+#include "policy/settings.h"
 
-static const struct {
-	const char *word;
-	enum bh_nic_mode mode;
-} nic_modes[] = {
-	{"auto", BH_NIC_AUTO}, {"native", BH_NIC_NATIVE}, {"generic", BH_NIC_GENERIC},
-	{"tc", BH_NIC_TC},     {"off", BH_NIC_OFF},
-};
+/* As bh_settings_modes has them; a test holds them together. */
+const enum bh_nic_mode bh_nic_modes[] = {BH_NIC_AUTO, BH_NIC_NATIVE, BH_NIC_GENERIC, BH_NIC_TC,
+					 BH_NIC_OFF};
 
 static int mode_parse(const char *word, enum bh_nic_mode *ret, struct bh_diags *d)
 {
-	const char *words[ARRAY_SIZE(nic_modes)];
 	_cleanup_free_ char *help = NULL;
 	const char *near;
 
-	for (size_t i = 0; i < ARRAY_SIZE(nic_modes); i++) {
-		words[i] = nic_modes[i].word;
-		if (!strcmp(word, words[i])) {
-			*ret = nic_modes[i].mode;
+	for (size_t i = 0; i < bh_n_settings_modes; i++)
+		if (!strcmp(word, bh_settings_modes[i])) {
+			*ret = bh_nic_modes[i];
 			return 0;
 		}
-	}
-	near = bh_nearest(word, words, ARRAY_SIZE(words));
+	near = bh_nearest(word, bh_settings_modes, bh_n_settings_modes);
 	if (asprintf(&help, "%s%s%sit is one of auto, native, generic, tc, off",
 		     near ? "did you mean '" : "", near ? near : "", near ? "'? " : "") < 0)
 		help = NULL;
@@ -169,5 +163,6 @@ void bh_agent_opts_clear(struct bh_agent_opts *o)
 	free(o->pin_dir);
 	free(o->cgroup_root);
 	free(o->nic);
+	free(o->config);
 	*o = (struct bh_agent_opts){0};
 }

@@ -87,15 +87,15 @@ static int rollback(struct bh_kern *k, const struct bh_agent_opts *opts)
 	return BH_EXIT_OK;
 }
 
-static int emergency(struct bh_kern *k)
+static int emergency(struct bh_kern *k, const struct bh_agent_opts *opts)
 {
-	__u64 until = bh_clock_real.boot_ns() + BH_EMERGENCY_DEFAULT_S * 1000000000ull;
+	__u64 until = bh_clock_real.boot_ns() + opts->emergency_s * 1000000000ull;
 
 	for (struct bh_kern *set = k; set; set = bh_kern_next(set))
 		bh_kern_set_open(set, until);
-	printf("EMERGENCY: for %d minutes nothing is denied but by a deny rule, a quarantine or a "
+	printf("EMERGENCY: for %u s nothing is denied but by a deny rule, a quarantine or a "
 	       "malformed packet\n",
-	       BH_EMERGENCY_DEFAULT_S / 60);
+	       opts->emergency_s);
 	return BH_EXIT_OK;
 }
 
@@ -123,7 +123,7 @@ static int act(struct bh_kern *k, const struct bh_agent_opts *opts, enum bh_resc
 	case BH_RESCUE_ROLLBACK:
 		return rollback(k, opts);
 	case BH_RESCUE_EMERGENCY:
-		return emergency(k);
+		return emergency(k, opts);
 	default:
 		return BH_EXIT_OK;
 	}

@@ -19,11 +19,13 @@ struct bh_apply {
 	__u64 rollback_of; /* the text is that of this generation; 0: it is new */
 };
 
-/* Argument `confirm_s` of apply, rollback and mode. Return: 0, -EINVAL (it is in @reply). */
-int bh_arg_confirm(const struct bh_call *call, struct bh_reply *reply, __u64 *ret_ns);
+/* confirm_s or confirm_default of apply, rollback and mode. Return: 0, -EINVAL (in @reply). */
+int bh_arg_confirm(const struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply,
+		   __u64 *ret_ns);
 
-/* dry_run, force, enforce, confirm_s. Return: 0, -EINVAL (it is in @reply). */
-int bh_apply_args(const struct bh_call *call, struct bh_reply *reply, struct bh_apply *ret);
+/* dry_run, force, enforce, and when to confirm. Return: 0, -EINVAL (it is in @reply). */
+int bh_apply_args(const struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply,
+		  struct bh_apply *ret);
 
 /* The answer of `apply`, see proto.h. Return: 0, or -errno (see @reply): it was refused. */
 int bh_apply_run(struct bh_agent *a, const struct bh_call *call, struct bh_apply *what,

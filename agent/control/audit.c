@@ -10,8 +10,6 @@
 #include "chain_read.h"
 #include "seal.h"
 
-#define MAX_BYTES ((size_t)16 << 20)
-
 struct bh_audit {
 	char *path;
 	int fd;
@@ -428,8 +426,8 @@ int bh_audit_open(const char *dir, const struct bh_clock *clock, struct bh_diags
 		return -ENOMEM;
 	}
 	a->clock = clock;
-	a->max_bytes = MAX_BYTES;
-	a->keep = BH_CHAIN_KEEP;
+	a->max_bytes = BH_AUDIT_MAX_BYTES;
+	a->keep = BH_AUDIT_KEEP;
 	r = open_log(a);
 	if (r == 0)
 		r = look(a, &last);

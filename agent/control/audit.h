@@ -62,7 +62,9 @@ const char *bh_audit_trouble(const struct bh_audit *a);
 const struct bh_chain_head *bh_audit_head(const struct bh_audit *a);
 const char *bh_audit_path(const struct bh_audit *a);
 
-/* Another size and number of files than 16 MiB and 8. */
+#define BH_AUDIT_MAX_BYTES ((size_t)16 << 20)
+#define BH_AUDIT_KEEP	   BH_CHAIN_KEEP
+/* Another size and number of files than these. */
 void bh_audit_limit(struct bh_audit *a, size_t max_bytes, unsigned int keep);
 
 #endif

@@ -15,7 +15,7 @@
  *
  * Reading: uid 0 or group bulkhead-read. A change (C): uid 0 of the initial user namespace and
  * a caller in a login session (.scope under user.slice), in `host` or a segment with
- * `admin: true`. Every change is audited, with its argument `reason` (1 KiB), which each takes. 64 KiB a request, those with text 4 MiB + 1/8 (then
+ * `admin: true`. Every change is audited, with its argument `reason` (1 KiB), which each takes. confirm_default: true: confirm_s as the agent's settings have it. 64 KiB a request, those with text 4 MiB + 1/8 (then
  * "verb" is the first key); 32 clients, the last 4 places are root's, 16 may follow; 5 s for a
  * request to arrive whole and for an answer to be read on: then the agent hangs up.
  *
@@ -30,8 +30,8 @@
  *                                                  events {seen,sent,lost}, cgroups {n,max,lost},
  *                                                  listeners {n,max,lost}, failsafes[{id,text,listener}], problems[...]
  * apply (C) file, text, [dry_run], [force],        generation, changes[{what (added|removed|changed),object,detail}],
- *           [enforce], [confirm_s]                 entries {policy,addrs,prefixes,names,globs,users,rules},
- *                                                  cut (sockets destroyed), took_ms, mode_cap (observe|none);
+ *           [enforce], [confirm_s |                entries {policy,addrs,prefixes,names,globs,users,rules},
+ *           confirm_default]                       cut (sockets destroyed), took_ms, mode_cap (observe|none);
  *                                                  code 1 with diags if refused, 3 if it was taken, says enforce
  *                                                  and only observes. force: also where it denies the caller's
  *                                                  session, or that can't be told (confirm_s is as good for that). enforce: also the first on a
@@ -70,13 +70,13 @@
  *                                                  follow: the answer, then one {"event":{row}} line per record
  *                                                  until hang-up. denied: type deny and would_deny only
  * mode (C)  mode: observe|enforce, [force],        mode_cap, unconfirmed; enforce is refused like a map
- *           [confirm_s]                            that denies the caller's session
+ *           [confirm_s | confirm_default]          that denies the caller's session
  * confirm (C) [generation], [force]                generation, cut
  * quarantine (C) who, reason, [for_s], [even_failsafe]   quarantined, cut
  * release (C) who ("all"), [reason]                released, cut
  * grant (C) rule | from, to, port, [user]; for_s, [reason]   id, rule, until
  * revoke (C) id, [reason]                          revoked, cut
- * emergency (C) action: open|close, [reason], [for_s]   until, cut
+ * emergency (C) action: open|close, [reason], [for_s]   until, cut, for_s
  * detach (C) yes: true                             hooks: how many were removed; then the agent exits
  * audit     [limit]                                file (path of the log), head {seq,hash} or null, pinned {seq,hash} or
  *                                                  null (as the kernel keeps it), found (how the log was tampered
@@ -100,8 +100,10 @@
 #define BH_CONFIRM_MAX_S     86400
 #define BH_CONFIRM_DEFAULT_S 300
 
+/* What holds where the settings say nothing, and the most that they may say. */
 #define BH_EMERGENCY_MAX_S     3600
 #define BH_EMERGENCY_DEFAULT_S 900
+#define BH_EMERGENCY_LIMIT_S   86400
 
 /* The longest quarantine or grant that has an end. */
 #define BH_HOLD_MAX_S (366 * 86400)

@@ -17,11 +17,17 @@ static int set_origin(struct bh_agent *a, const struct bh_call *call, const char
 	return o->file && o->by ? 0 : -ENOMEM;
 }
 
-int bh_arg_confirm(const struct bh_call *call, struct bh_reply *reply, __u64 *ret_ns)
+int bh_arg_confirm(const struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply,
+		   __u64 *ret_ns)
 {
+	bool by_default = false;
 	json_int_t s = 0;
-	int r = bh_arg_int(call, "confirm_s", 0, BH_CONFIRM_MAX_S, reply, &s);
+	int r = bh_arg_bool(call, "confirm_default", reply, &by_default);
 
+	if (by_default)
+		s = a->opts.confirm_s;
+	if (r == 0)
+		r = bh_arg_int(call, "confirm_s", 0, BH_CONFIRM_MAX_S, reply, &s);
 	*ret_ns = (__u64)s * 1000000000ull;
 	return r;
 }
@@ -191,7 +197,8 @@ int bh_apply_run(struct bh_agent *a, const struct bh_call *call, struct bh_apply
 	return r;
 }
 
-int bh_apply_args(const struct bh_call *call, struct bh_reply *reply, struct bh_apply *ret)
+int bh_apply_args(const struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply,
+		  struct bh_apply *ret)
 {
 	int r = bh_arg_bool(call, "dry_run", reply, &ret->dry_run);
 
@@ -199,7 +206,7 @@ int bh_apply_args(const struct bh_call *call, struct bh_reply *reply, struct bh_
 		r = bh_arg_bool(call, "force", reply, &ret->force);
 	if (r == 0)
 		r = bh_arg_bool(call, "enforce", reply, &ret->enforce);
-	return r ? r : bh_arg_confirm(call, reply, &ret->confirm_ns);
+	return r ? r : bh_arg_confirm(a, call, reply, &ret->confirm_ns);
 }
 
 static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
@@ -210,15 +217,15 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 	if (r == 0)
 		r = bh_arg_need(call, "text", reply, &what.text);
 	if (r == 0)
-		r = bh_apply_args(call, reply, &what);
+		r = bh_apply_args(a, call, reply, &what);
 	if (r < 0)
 		return r;
 	what.bytes = strlen(what.text);
 	return bh_apply_run(a, call, &what, reply);
 }
 
-static const char *const args[] = {"file",    "text",	   "dry_run", "force",
-				   "enforce", "confirm_s", NULL};
+static const char *const args[] = {"file",    "text",	   "dry_run",	      "force",
+				   "enforce", "confirm_s", "confirm_default", NULL};
 
 const struct bh_verb bh_verb_apply = {.name = "apply",
 				      .changes = true,

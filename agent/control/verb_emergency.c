@@ -30,13 +30,13 @@ int bh_emergency_watch(struct bh_agent *a)
 				 on_end, a);
 }
 
-static int answer(struct bh_agent *a, int cut, struct bh_reply *reply)
+static int answer(struct bh_agent *a, json_int_t for_s, int cut, struct bh_reply *reply)
 {
 	__u64 until = bh_kern_open_until(a->kern);
 
-	reply->data =
-		json_pack("{s:o s:i}", "until", until ? bh_json_boot_time(a, until) : json_null(),
-			  "cut", MAX(cut, 0));
+	reply->data = json_pack("{s:o s:I s:i}", "until",
+				until ? bh_json_boot_time(a, until) : json_null(), "for_s", for_s,
+				"cut", MAX(cut, 0));
 	bh_agent_tell_status(a);
 	return reply->data ? 0 : -ENOMEM;
 }
@@ -57,7 +57,7 @@ static int open_it(struct bh_agent *a, const struct bh_call *call, json_int_t fo
 	r = bh_emergency_watch(a);
 	bh_error("EMERGENCY: for %lld s nothing is denied but by name: %s (%s)", (long long)for_s,
 		 reason, by ? by : "?");
-	return r < 0 ? r : answer(a, 0, reply);
+	return r < 0 ? r : answer(a, for_s, 0, reply);
 }
 
 static int close_it(struct bh_agent *a, struct bh_reply *reply)
@@ -69,17 +69,17 @@ static int close_it(struct bh_agent *a, struct bh_reply *reply)
 	bh_kern_set_open(a->kern, 0);
 	r = bh_emergency_watch(a);
 	bh_notice("the emergency was ended");
-	return r < 0 ? r : answer(a, bh_kern_cut(a->kern, bh_net_destroy), reply);
+	return r < 0 ? r : answer(a, 0, bh_kern_cut(a->kern, bh_net_destroy), reply);
 }
 
 static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
 {
-	json_int_t for_s = BH_EMERGENCY_DEFAULT_S;
+	json_int_t for_s = a->opts.emergency_s;
 	const char *action = NULL;
 	int r = bh_arg_need(call, "action", reply, &action);
 
 	if (r == 0)
-		r = bh_arg_int(call, "for_s", 1, BH_EMERGENCY_MAX_S, reply, &for_s);
+		r = bh_arg_int(call, "for_s", 1, a->opts.emergency_max_s, reply, &for_s);
 	if (r < 0)
 		return r;
 	if (!strcmp(action, "open"))

@@ -80,7 +80,7 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 	int r = bh_arg_need(call, "mode", reply, &mode);
 
 	if (r == 0)
-		r = bh_arg_confirm(call, reply, &confirm_ns);
+		r = bh_arg_confirm(a, call, reply, &confirm_ns);
 	if (r == 0)
 		r = bh_arg_bool(call, "force", reply, &force);
 	if (r < 0)
@@ -106,6 +106,6 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 	return reply->data ? 0 : -ENOMEM;
 }
 
-static const char *const args[] = {"mode", "confirm_s", "force", NULL};
+static const char *const args[] = {"mode", "confirm_s", "confirm_default", "force", NULL};
 
 const struct bh_verb bh_verb_mode = {.name = "mode", .changes = true, .args = args, .run = run};

@@ -122,7 +122,7 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 	int err = bh_arg_int(call, "generation", 1, (json_int_t)BH_HISTORY_MAX_GEN, reply, &gen);
 
 	if (err == 0)
-		err = bh_apply_args(call, reply, &what);
+		err = bh_apply_args(a, call, reply, &what);
 	if (err < 0)
 		return err;
 	if (bh_trial_runs(a))
@@ -134,7 +134,8 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 				     : go_back(a, call, r, &what, reply);
 }
 
-static const char *const args[] = {"generation", "dry_run", "force", "enforce", "confirm_s", NULL};
+static const char *const args[] = {"generation", "dry_run",	    "force", "enforce",
+				   "confirm_s",	 "confirm_default", NULL};
 
 const struct bh_verb bh_verb_rollback = {
 	.name = "rollback", .changes = true, .args = args, .run = run};

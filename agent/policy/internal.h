@@ -62,6 +62,7 @@ int bh_text_check(const struct bh_map *map, struct bh_diags *d);
 /**
  * bh_yaml_load - the one document of @map->text as a tree
  * @arena: the nodes belong to it
+ * @plain: a word that is a word also where YAML 1.1 takes it for something else; NULL: none
  * @ret:   set on success; then there may be errors in @d, and the nodes they are about are
  *	   BH_YAML_BAD
  *
@@ -70,8 +71,8 @@ int bh_text_check(const struct bh_map *map, struct bh_diags *d);
  * BH_MAP_MAX_DEPTH, and words that YAML 1.1 takes for something else.
  * Return: 0, -EINVAL (no tree; see @d), -ENOMEM.
  */
-int bh_yaml_load(const struct bh_map *map, struct bh_arena *arena, struct bh_diags *d,
-		 struct bh_yaml **ret);
+int bh_yaml_load(const struct bh_map *map, struct bh_arena *arena, const char *plain,
+		 struct bh_diags *d, struct bh_yaml **ret);
 
 /* What a plain scalar is in YAML 1.2's core schema. */
 enum bh_yaml_type {
@@ -131,6 +132,8 @@ struct bh_keys {
 extern const struct bh_keys bh_keys_map, bh_keys_map_default, bh_keys_default, bh_keys_segment,
 	bh_keys_reserved, bh_keys_match, bh_keys_allow, bh_keys_deny, bh_keys_require, bh_keys_jit,
 	bh_keys_failsafe, bh_keys_assert, bh_keys_selector, bh_keys_cidrs;
+/* Of the agent's settings (settings.c). */
+extern const struct bh_keys bh_keys_settings, bh_keys_confirm, bh_keys_emergency, bh_keys_audit;
 
 /* Every key of map @y to its function; unknown and missing ones are errors. */
 void bh_parse_keys(struct bh_parse *p, const struct bh_yaml *y, const struct bh_keys *keys,

@@ -314,7 +314,7 @@ int bh_map_parse(const char *file, const char *text, size_t len, struct bh_diags
 	if (!o)
 		return -ENOMEM;
 	map = &o->map;
-	r = bh_yaml_load(map, &nodes, d, &root);
+	r = bh_yaml_load(map, &nodes, NULL, d, &root);
 	if (!r) {
 		struct bh_parse p = {
 			.map = map,

@@ -25,6 +25,7 @@ struct frame {
 struct loader {
 	const struct bh_map *map;
 	struct bh_arena *arena;
+	const char *plain; /* see bh_yaml_load() */
 	struct bh_diags *d;
 	struct frame stack[BH_MAP_MAX_DEPTH];
 	int depth;
@@ -118,7 +119,9 @@ static bool check_scalar(struct loader *l, const struct bh_yaml *y, size_t len)
 		if (!len)
 			return fail(l, y->pos, NULL, "a key must be a word") == 0;
 	}
-	what = y->plain ? bh_yaml_surprise(y->s, help) : NULL;
+	if (!y->plain || (l->plain && !strcmp(y->s, l->plain)))
+		return true;
+	what = bh_yaml_surprise(y->s, help);
 	if (what) {
 		bh_report_error(l->map, l->d, y->pos, help,
 				"'" BH_WORD "' is %s to some YAML readers", y->s, what);
@@ -255,7 +258,7 @@ static int take(struct loader *l, const struct fy_event *e)
 		if (!l->n_documents++)
 			return 0;
 		return fail(l, pos_of(l, e->document_start.document_start),
-			    "put each map into a file of its own", "a second document in one file");
+			    "put each into a file of its own", "a second document in one file");
 	case FYET_MAPPING_START:
 	case FYET_SEQUENCE_START:
 		return take_collection(l, e);
@@ -327,10 +330,10 @@ static int parse_text(struct loader *l, struct fy_diag *diag)
 	return r;
 }
 
-int bh_yaml_load(const struct bh_map *map, struct bh_arena *arena, struct bh_diags *d,
-		 struct bh_yaml **ret)
+int bh_yaml_load(const struct bh_map *map, struct bh_arena *arena, const char *plain,
+		 struct bh_diags *d, struct bh_yaml **ret)
 {
-	struct loader l = {.map = map, .arena = arena, .d = d, .last = {1, 1, 1}};
+	struct loader l = {.map = map, .arena = arena, .plain = plain, .d = d, .last = {1, 1, 1}};
 	struct fy_diag_cfg cfg;
 	struct fy_diag *diag;
 	int r = bh_text_check(map, d);
@@ -349,8 +352,7 @@ int bh_yaml_load(const struct bh_map *map, struct bh_arena *arena, struct bh_dia
 	if (r)
 		return r;
 	if (!l.root)
-		return fail(&l, l.last, "a segment map begins with `version: 1`",
-			    "the file is empty");
+		return fail(&l, l.last, "begin with `version: 1`", "the file is empty");
 	*ret = l.root;
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include "../../agent/agent.h"
 #include "../../agent/control/audit.h"
 #include "../../agent/control/flows.h"
+#include "../../agent/control/proto.h"
 #include "../../agent/holds.h"
 #include "../../agent/control/history.h"
 #include "fakekern.h"
@@ -81,6 +82,9 @@ static struct bh_agent *test_agent_new(void)
 	a->opts.pin_dir = strdup(test_dir);
 	if (bh_cgroup_mount("/proc/self/mountinfo", &a->opts.cgroup_root) < 0)
 		a->opts.cgroup_root = strdup("/sys/fs/cgroup");
+	a->opts.confirm_s = BH_CONFIRM_DEFAULT_S;
+	a->opts.emergency_s = BH_EMERGENCY_DEFAULT_S;
+	a->opts.emergency_max_s = BH_EMERGENCY_MAX_S;
 	a->clock = &test_clock;
 	a->users = (struct bh_users){.uid_of = test_uid_of, .group = test_group};
 	a->live.numbers = bh_numbers_new();

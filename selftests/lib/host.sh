@@ -69,6 +69,8 @@ scope_end() {
 host_make() { # name
 	local dir=$SCOPE_DIR/$1 cg=$SCOPE_CG/$1
 	mkdir -p "$dir/bpf" "$dir/run" "$dir/state" "$SCOPE_CG/holders" "$cg"
+	# settings of its own: not those of the machine
+	echo "version: 1" > "$dir/bulkhead.yaml"
 	# shellcheck disable=SC2016  # for the inner shell
 	unshare --net --mount --propagation private bash -c '
 		echo $$ > "$2/cgroup.procs" && ip link set lo up && mount -t bpf bpf "$1/bpf" &&
@@ -136,12 +138,13 @@ wait_for() { # seconds command...: until it succeeds
 	done
 }
 
-agent_spawn() { # host interfaces [options...]: without waiting
+agent_spawn() { # host interfaces|"" [options...]: without waiting
 	local host=$1 dir=$SCOPE_DIR/$1 nics=$2
 	shift 2
 	spawn "$dir/agent.log" "$host" system.slice/bulkhead.service "${AGENT_UNDER[@]}" "$AGENT" \
 		--state-dir "$dir/state" --runtime-dir "$dir/run" --pin-dir "$dir/bpf/bulkhead" \
-		--cgroup-root "$SCOPE_CG/$host" --interfaces "$nics" "$@"
+		--cgroup-root "$SCOPE_CG/$host" --config "$dir/bulkhead.yaml" \
+		${nics:+--interfaces "$nics"} "$@"
 	echo "$REPLY" > "$dir/agent.pid"
 }
 

@@ -235,7 +235,7 @@ static void test_empty(void **state)
 static void test_yaml(void **state)
 {
 	static const struct segmap_case whole[] = {
-		{"", "1:1: error: the file is empty | a segment map begins with `version: 1`"},
+		{"", "1:1: error: the file is empty | begin with `version: 1`"},
 		{"# only this\n", "the file is empty"},
 		{"word", "1:1: error: a mapping is needed here, not a word"},
 		{"[a]", "1:1: error: a mapping is needed here, not a list"},

@@ -48,6 +48,8 @@ static void add_words(const struct bh_cli *cli, json_t *args)
 		(void)json_object_set_new(args, "enforce", json_true());
 	if (args && cli->confirm_s)
 		(void)json_object_set_new(args, "confirm_s", json_integer(cli->confirm_s));
+	else if (args && cli->confirm_default)
+		(void)json_object_set_new(args, "confirm_default", json_true());
 }
 
 static int look(struct bh_cli *cli, struct bh_change *c, json_t **ret_data)
@@ -74,7 +76,7 @@ static int preview(struct bh_cli *cli, struct bh_change *c)
 	/* from here on something may be denied that never was: it has to be confirmed */
 	if (!cli->no_confirm && !cli->confirm_s && !strcmp(bh_json_str(data, "mode"), "enforce") &&
 	    strcmp(bh_json_str(data, "mode_before"), "enforce") != 0)
-		cli->confirm_s = BH_CONFIRM_DEFAULT_S;
+		cli->confirm_default = true;
 	return bh_confirm(cli, c->question);
 }
 

@@ -20,7 +20,8 @@ struct bh_cli {
 	const char *file, *reason;
 	bool help, version;
 	bool yes, dry_run, force, enforce, offline, all, follow, denied, no_confirm, even_failsafe,
-		quick;
+		quick, config;
+	bool confirm_default;	   /* a time is meant that the agent knows */
 	unsigned confirm_s, for_s; /* 0 = not given */
 	const char *from, *to, *port, *user;
 	unsigned limit; /* 0 = not given */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_check.c - is this a segment map, and would it fit? Needs no agent and no rights; where an
- * agent answers, its host's view is added.
+ * cmd_check.c - is this a segment map, and would it fit? Or are these settings of the agent? Needs
+ * no agent and no rights; where an agent answers, its host's view of a map is added.
  */
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 #include "../../agent/policy/compile.h"
+#include "../../agent/policy/settings.h"
 #include "cli.h"
 #include "client.h"
 #include "mapfile.h"
@@ -140,44 +141,77 @@ static int finish_with_host(struct bh_cli *cli, const struct bh_mapfile *f,
 	return bh_finish(cli, BH_EXIT_OK, json_pack("{s:O}", "entries", entries), &d);
 }
 
-static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
+static int check_settings(struct bh_cli *cli, const struct bh_mapfile *f)
+{
+	_cleanup_(bh_settings_freep) struct bh_settings *s = NULL;
+	_cleanup_diags_ struct bh_diags d = {};
+	int r = bh_settings_parse(f->name, f->text, f->len, &d, &s);
+
+	if (r == -ENOMEM)
+		return bh_fail(cli, BH_EXIT_FAILED, NULL, "out of memory");
+	if (r < 0)
+		return bh_finish(cli, BH_EXIT_FAILED, NULL, &d);
+	if (!cli->json)
+		fprintf(cli->out, "%s%s: ok%s, settings of the agent, %zu device%s named\n",
+			bh_paint(cli, BH_GREEN), f->name, bh_paint(cli, BH_PLAIN), s->n_nic,
+			s->n_nic == 1 ? "" : "s");
+	return bh_finish(cli, BH_EXIT_OK,
+			 json_pack("{s:{s:I}}", "settings", "interfaces", (json_int_t)s->n_nic),
+			 &d);
+}
+
+static int check_map(struct bh_cli *cli, const struct bh_mapfile *f)
 {
 	_cleanup_diags_ struct bh_diags d = {};
 	_cleanup_(bh_map_freep) struct bh_map *map = NULL;
-	_cleanup_mapfile_ struct bh_mapfile f = {};
 	_cleanup_json_ json_t *entries = NULL, *answer = NULL;
-	int r, code = bh_mapfile_read(cli, argv[0], &f);
+	int r = bh_map_parse(f->name, f->text, f->len, &d, &map);
 
-	if (code != BH_EXIT_OK)
-		return code;
-	r = bh_map_parse(f.name, f.text, f.len, &d, &map);
 	if (!r)
 		r = compile(map, &d, &entries);
 	if (r == -ENOMEM)
 		return bh_fail(cli, BH_EXIT_FAILED, NULL, "out of memory");
 	if (r < 0)
 		return bh_finish(cli, BH_EXIT_FAILED, NULL, &d);
-	if (!cli->offline && !ask_host(cli, &f, &answer))
-		return finish_with_host(cli, &f, map, answer);
+	if (!cli->offline && !ask_host(cli, f, &answer))
+		return finish_with_host(cli, f, map, answer);
 	if (!cli->json)
-		print_good(cli, &f, map, entries, false);
+		print_good(cli, f, map, entries, false);
 	return bh_finish(cli, BH_EXIT_OK, json_pack("{s:O}", "entries", entries), &d);
 }
 
+static int run(struct bh_cli *cli, int argc, char **argv)
+{
+	_cleanup_mapfile_ struct bh_mapfile f = {};
+	int code;
+
+	if (!argc && !cli->config)
+		return bh_fail(cli, BH_EXIT_USAGE, "bulkhead check [OPTION]... FILE",
+			       "check needs a FILE, or --config for " BH_SETTINGS_PATH);
+	code = bh_mapfile_read(cli, argc ? argv[0] : BH_SETTINGS_PATH, &f);
+	if (code != BH_EXIT_OK)
+		return code;
+	return cli->config || bh_settings_are(f.text, f.len) ? check_settings(cli, &f)
+							     : check_map(cli, &f);
+}
+
 static const struct bh_opt opts[] = {
+	{"config", NULL, "these are settings: FILE, else " BH_SETTINGS_PATH, BH_OPT_AT(config),
+	 BH_OPT_FLAG, 0},
 	{"offline", NULL, "do not ask the agent of this host", BH_OPT_AT(offline), BH_OPT_FLAG, 0},
 };
 
 const struct bh_command bh_cmd_check = {
 	.name = "check",
-	.args = "FILE",
-	.summary = "is this a segment map, and does it fit",
+	.args = "[FILE]",
+	.summary = "is this a segment map, and does it fit; or the agent's settings",
 	.text = "Reads a segment map (- is stdin), shows every error in one pass, and counts the "
 		"table entries\nthat it needs. Changes nothing and needs neither rights nor an agent; "
-		"where one answers, the\nwarnings about its host are shown too.",
+		"where one answers, the\nwarnings about its host are shown too. Settings of the agent, "
+		"bulkhead.yaml(5), are known by\ntheir keys, or by --config.",
 	.opts = opts,
 	.n_opts = ARRAY_SIZE(opts),
-	.min_args = 1,
+	.min_args = 0,
 	.max_args = 1,
 	.run = run,
 };

@@ -8,24 +8,23 @@ static int open_it(struct bh_cli *cli)
 {
 	_cleanup_json_ json_t *data = NULL;
 	char span[BH_SPAN_TEXT];
+	json_t *args;
 	int code;
 
 	if (!cli->reason)
 		return bh_fail(cli, BH_EXIT_USAGE, "bulkhead emergency open --reason \"...\"",
 			       "say why: --reason TEXT");
-	if (!cli->for_s)
-		cli->for_s = BH_EMERGENCY_DEFAULT_S;
-	code = bh_ask(cli, "emergency",
-		      json_pack("{s:s s:s s:i}", "action", "open", "reason", cli->reason, "for_s",
-				(int)cli->for_s),
-		      &data);
+	args = json_pack("{s:s s:s}", "action", "open", "reason", cli->reason);
+	if (args && cli->for_s)
+		(void)json_object_set_new(args, "for_s", json_integer(cli->for_s));
+	code = bh_ask(cli, "emergency", args, &data);
 	if (data)
 		fprintf(cli->out,
 			"%sEMERGENCY%s: for %s nothing is denied here but by a deny rule, a "
 			"quarantine or a malformed packet.\nThe kernel ends it by itself; sooner: "
 			"bulkhead emergency close\n",
 			bh_paint(cli, BH_RED), bh_paint(cli, BH_PLAIN),
-			bh_span_text(cli->for_s, span));
+			bh_span_text(bh_json_u64(data, "for_s"), span));
 	return code;
 }
 
@@ -57,8 +56,8 @@ static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 }
 
 static const struct bh_opt opts[] = {
-	{"for", "TIME", "how long: 90s, 15m (the default), 1h at most", BH_OPT_AT(for_s),
-	 BH_OPT_SPAN, 0},
+	{"for", "TIME", "how long: 90s; 15m and at most 1h, where bulkhead.yaml says no other",
+	 BH_OPT_AT(for_s), BH_OPT_SPAN, 0},
 	{"reason", "TEXT", "why, for the journal and the audit log", BH_OPT_AT(reason), BH_OPT_WORD,
 	 'r'},
 };
@@ -70,7 +69,7 @@ const struct bh_command bh_cmd_emergency = {
 	.text = "For the hour in which the policy is what is broken. Every segment only observes; "
 		"deny rules,\nquarantines and malformed packets still deny. Its end is in the kernel, "
 		"so it comes with the\nagent dead, too. `bulkhead status` is red and exits with 3 "
-		"until then.\nIf no agent answers: `bulkheadd rescue --emergency-open`.",
+		"until then.\nIf no agent answers: `bulkheadd rescue emergency-open`.",
 	.opts = opts,
 	.n_opts = ARRAY_SIZE(opts),
 	.min_args = 1,

@@ -23,10 +23,12 @@ static int run(struct bh_cli *cli, _unused_ int argc, char **argv)
 		return bh_fail(cli, BH_EXIT_USAGE, NULL, "only `enforce` has to be confirmed");
 	if (!cli->confirm_s && !cli->no_confirm && *mode == 'e' && !cli->json &&
 	    isatty(STDIN_FILENO))
-		cli->confirm_s = BH_CONFIRM_DEFAULT_S;
+		cli->confirm_default = true;
 	args = json_pack("{s:s}", "mode", mode);
 	if (args && cli->confirm_s)
 		(void)json_object_set_new(args, "confirm_s", json_integer(cli->confirm_s));
+	else if (args && cli->confirm_default)
+		(void)json_object_set_new(args, "confirm_default", json_true());
 	if (args && cli->force)
 		(void)json_object_set_new(args, "force", json_true());
 	code = bh_ask(cli, "mode", bh_args_reason(cli, args), &data);
