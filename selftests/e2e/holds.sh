@@ -114,7 +114,7 @@ is "not from it, after a reboot" EPERM "$(work)"
 is "it is listed" 1 "$(rows quarantines)"
 refused "nobody to release" 1 bh shop release cache
 is "completion: who can be released" "all web" "$(offers "$dir" release "")"
-is "who can be cut off" "web" "$(offers "$dir" quarantine w)"
+is "who can be cut off" web "$(offers "$dir" quarantine we)"
 check "released" bh shop release web
 is "a visitor again" answered "$(visit)"
 is "and its own work" answered "$(work)"
