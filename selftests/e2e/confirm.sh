@@ -109,6 +109,7 @@ bh shop confirm > /dev/null 2>&1
 is "nothing to confirm is 'no'" 3 $?
 
 check "with time" bh shop apply --yes --confirm 1h "$SCOPE_DIR/shut.yaml"
+is "completion: what can be confirmed" "$(status generation)" "$(offers "$dir" confirm "")"
 check "confirmed" bh shop confirm
 sleep 2
 shuts "confirmed"

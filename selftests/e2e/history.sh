@@ -241,23 +241,10 @@ may "rolled back" answered answered
 
 # --- completion -------------------------------------------------------------------------------------
 
-# shellcheck source=/dev/null
-# shellcheck disable=SC2317  # the completion calls them
-offers() { # words of the line, the last one is being typed
-	(
-		. "$SELFTESTS_LIB/../../tools/completion/bash"
-		bulkhead() { "$BUILD/bulkhead" "$@"; }
-		compopt() { :; }
-		COMP_WORDS=("$@")
-		COMP_CWORD=$(($# - 1))
-		_bulkhead
-		echo "${COMPREPLY[*]}"
-	)
-}
 live=$(data 'd["generation"]' status)
-is "completion of generations" "$live" "$(offers bulkhead --control "$dir/run/control.sock" rollback "$live")"
-is "of get map" "$live" "$(offers bulkhead --control "$dir/run/control.sock" get map "$live")"
-is "of diff: generations" "$live" "$(offers bulkhead --control "$dir/run/control.sock" diff "$live")"
-is "of diff: live" live "$(offers bulkhead --control "$dir/run/control.sock" diff live.y li)"
-is "of diff: files" one.yaml "$(offers bulkhead --control "$dir/run/control.sock" diff on)"
+is "completion of generations" "$live" "$(offers "$dir" rollback "$live")"
+is "of get map" "$live" "$(offers "$dir" get map "$live")"
+is "of diff: generations" "$live" "$(offers "$dir" diff "$live")"
+is "of diff: live" live "$(offers "$dir" diff live.y li)"
+is "of diff: files" one.yaml "$(offers "$dir" diff on)"
 tap_end

@@ -113,6 +113,8 @@ start
 is "not from it, after a reboot" EPERM "$(work)"
 is "it is listed" 1 "$(rows quarantines)"
 refused "nobody to release" 1 bh shop release cache
+is "completion: who can be released" "all web" "$(offers "$dir" release "")"
+is "who can be cut off" web "$(offers "$dir" quarantine we)"
 check "released" bh shop release web
 is "a visitor again" answered "$(visit)"
 is "and its own work" answered "$(work)"
@@ -149,6 +151,8 @@ refused "no port" 2 bh shop grant --from web --to cache --port tcp/99999 --for 5
 refused "no segment" 2 bh shop grant --from web --to cachee --port tcp/1 --for 5m
 says "did you mean 'cache'?"
 is "nothing was granted" 0 "$(rows grants)"
+is "completion: what can be granted" debug "$(offers "$dir" grant "")"
+is "and from whom" cache "$(offers "$dir" grant --from ca)"
 
 check "granted" bh shop grant debug --for 4s --reason "ticket 12"
 is "open" answered "$(debug)"
@@ -167,6 +171,7 @@ start
 is "open, an agent again" answered "$(debug)"
 refused "no such grant" 1 bh shop revoke 99
 id=$(bh shop -o json get grants | python3 -c 'import json, sys; print(json.load(sys.stdin)["data"]["grants"][0]["id"])')
+is "completion: what can be revoked" "$id" "$(offers "$dir" revoke "")"
 check "revoked" bh shop revoke "$id"
 is "closed" timeout "$(debug)"
 

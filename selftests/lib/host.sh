@@ -247,3 +247,18 @@ serve() { # host cgroup proto address port
 	shift 2
 	spawn "$SCOPE_DIR/$host/serve.log" "$host" "$cg" python3 "$SELFTESTS_LIB/peer.py" serve "$@"
 }
+
+# What bash's completion offers, with the agent of a directory to ask.
+# shellcheck source=/dev/null
+# shellcheck disable=SC2317  # the completion calls them
+offers() { # directory words of the line behind bulkhead; the last one is being typed
+	(
+		. "$SELFTESTS_LIB/../../tools/completion/bash"
+		bulkhead() { "$BUILD/bulkhead" "$@"; }
+		compopt() { :; }
+		COMP_WORDS=(bulkhead --control "$1/run/control.sock" "${@:2}")
+		COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+		_bulkhead
+		echo "${COMPREPLY[*]}"
+	)
+}

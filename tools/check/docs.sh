@@ -4,7 +4,10 @@
 # options, the words it takes, and how many. --help is what they are held to.
 set -uo pipefail
 build=$(realpath "${BUILD:-build}")
-[ -x "$build/bulkhead" ] && [ -x "$build/bulkheadd" ] || { echo "build first: no $build/bulkhead"; exit 1; }
+if [ ! -x "$build/bulkhead" ] || [ ! -x "$build/bulkheadd" ]; then
+	echo "build first: no programs in $build"
+	exit 1
+fi
 BUILD=$build python3 - <<'PY'
 import os, pathlib, re, shlex, subprocess, sys
 
