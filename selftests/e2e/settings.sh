@@ -97,7 +97,7 @@ check "status says where" problem "$file:3:1: unknown key 'log_levle'"
 check "so does the log, with what to do" grep -q "$file:3:1: .*did you mean 'log_level'" "$dir/agent.log"
 is "nothing of it was taken: eth1" generic "$(hook eth1)"
 check "nothing of it was taken: eth2" [ "$(hook eth2)" != none ]
-check "check says the same" eval '"$BUILD/bulkhead" check "$file" 2>&1 | grep -q ":3:1: error: unknown key"'
+check "check says the same" grep -q ":3:1: error: unknown key" <(bh shop check "$file" 2>&1)
 
 settings "interfaces: { eth1: off, eth2: tc }"
 chmod g+w "$file"
