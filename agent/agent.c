@@ -285,6 +285,12 @@ int bh_agent_run(const struct bh_agent_opts *line, struct bh_agent_opts *opts)
 	int r;
 
 	*opts = (struct bh_agent_opts){0};
+	if (a.opts.refused) {
+		snprintf(a.config_trouble, sizeof(a.config_trouble),
+			 "the settings have errors, and what can be read of them is used: %s",
+			 a.opts.refused);
+		bh_error("%s", a.config_trouble);
+	}
 	r = start(&a, &d);
 	bh_log_diags(&d);
 	if (r < 0) {

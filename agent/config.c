@@ -164,6 +164,43 @@ int bh_config_load(const struct bh_agent_opts *line, struct bh_diags *d, struct 
 	return finish(merge(line, s, d, &o), &o, ret);
 }
 
+/* The first error, with its place. */
+static const struct bh_diag *first_error(const struct bh_diags *d)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->list[i].severity == BH_ERROR)
+			return &d->list[i];
+	return NULL;
+}
+
+int bh_config_salvage(const struct bh_agent_opts *line, struct bh_diags *d,
+		      struct bh_agent_opts *ret)
+{
+	_cleanup_(bh_settings_freep) struct bh_settings *s = NULL;
+	const char *path = line->config ? line->config : BH_SETTINGS_PATH;
+	const struct bh_diag *f = first_error(d);
+	_cleanup_free_ char *text = NULL, *why = NULL;
+	_cleanup_diags_ struct bh_diags more = {0};
+	const struct bh_settings none = {0};
+	struct bh_agent_opts o = {0};
+	size_t bytes = 0;
+	int r;
+
+	if (f && asprintf(&why, "%s:%d:%d: %s", f->file ? f->file : path, f->line, f->col,
+			  f->text) < 0) {
+		why = NULL;
+		return -ENOMEM;
+	}
+	/* who may not be trusted to write it may not be trusted in part */
+	if (check_file(path, &more) == 0 &&
+	    bh_file_read(path, BH_SETTINGS_MAX_BYTES, &text, &bytes) == 0)
+		(void)bh_settings_salvage(path, text, bytes, &s);
+	r = merge(line, s ? s : &none, d, &o);
+	if (r == 0)
+		o.refused = TAKE_PTR(why);
+	return finish(r, &o, ret);
+}
+
 /* --- at run time ------------------------------------------------------------------------------ */
 
 void bh_config_use(struct bh_agent *a)
@@ -184,11 +221,8 @@ _printf_(2, 3) static void trouble(struct bh_agent *a, const char *fmt, ...)
 
 static void refuse(struct bh_agent *a, const struct bh_diags *d, int r)
 {
-	const struct bh_diag *f = NULL;
+	const struct bh_diag *f = first_error(d);
 
-	for (size_t i = 0; i < d->n && !f; i++)
-		if (d->list[i].severity == BH_ERROR)
-			f = &d->list[i];
 	if (f && f->file)
 		trouble(a, "the settings were refused, and those before hold: %s:%d:%d: %s",
 			f->file, f->line, f->col, f->text);
@@ -253,6 +287,8 @@ void bh_config_reload(struct bh_agent *a)
 		return;
 	}
 	a->config_trouble[0] = '\0';
+	free(a->opts.refused);
+	a->opts.refused = NULL;
 	look_for_restart(a, &new);
 	take_over_from(a, &new);
 	/* what was in force until now is in @new */

@@ -19,6 +19,14 @@
  */
 int bh_config_load(const struct bh_agent_opts *line, struct bh_diags *d, struct bh_agent_opts *ret);
 
+/*
+ * At start, after bh_config_load() found errors (in @d): an agent that does not start guards
+ * nothing after a reboot. What can be read of the file is used, and `status` says that not all of it
+ * could be. Return: 0, -ENOMEM, -EINVAL (the command line; see @d).
+ */
+int bh_config_salvage(const struct bh_agent_opts *line, struct bh_diags *d,
+		      struct bh_agent_opts *ret);
+
 /* As bh_config_load() without a file: for `rescue`, which must not need one that is right. */
 int bh_config_bare(const struct bh_agent_opts *line, struct bh_diags *d, struct bh_agent_opts *ret);
 

@@ -193,7 +193,9 @@ static int settings(const struct command *c, struct bh_diags *d, struct bh_agent
 {
 	int r = bh_config_load(&c->line, d, ret);
 
-	if (r != -EINVAL || !c->rescue)
+	if (r == -EINVAL && !c->rescue)
+		return bh_config_salvage(&c->line, d, ret);
+	if (r != -EINVAL)
 		return r;
 	bh_diags_print(d, stderr, false);
 	bh_diags_clear(d);

@@ -164,5 +164,6 @@ void bh_agent_opts_clear(struct bh_agent_opts *o)
 	free(o->cgroup_root);
 	free(o->nic);
 	free(o->config);
+	free(o->refused);
 	*o = (struct bh_agent_opts){0};
 }

@@ -217,7 +217,9 @@ static void exam_map(struct exam *e)
 	if (a->users_trouble[0])
 		weak(e, "%s", a->users_trouble);
 	e->check = "settings";
-	if (a->config_trouble[0])
+	if (a->config_trouble[0] && a->opts.refused)
+		weak(e, "%s", a->config_trouble);
+	else if (a->config_trouble[0])
 		note(e, "%s", a->config_trouble);
 	e->check = "audit log";
 	if (a->audit_trouble[0])

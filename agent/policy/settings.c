@@ -243,8 +243,9 @@ void bh_settings_free(struct bh_settings *s)
 	free(o);
 }
 
-int bh_settings_parse(const char *file, const char *text, size_t len, struct bh_diags *d,
-		      struct bh_settings **ret)
+/* All keys that can be read, with errors or without. */
+static int read_keys(const char *file, const char *text, size_t len, struct bh_diags *d,
+		     struct bh_settings **ret)
 {
 	_cleanup_(bh_settings_freep) struct bh_settings *s = NULL;
 	_cleanup_arena_ struct bh_arena nodes = {0};
@@ -272,10 +273,30 @@ int bh_settings_parse(const char *file, const char *text, size_t len, struct bh_
 		r = -ENOMEM;
 	if (r)
 		return r;
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+int bh_settings_parse(const char *file, const char *text, size_t len, struct bh_diags *d,
+		      struct bh_settings **ret)
+{
+	_cleanup_(bh_settings_freep) struct bh_settings *s = NULL;
+	size_t errors_before = d->n_errors;
+	int r = read_keys(file, text, len, d, &s);
+
+	if (r)
+		return r;
 	if (d->n_errors != errors_before)
 		return -EINVAL;
 	*ret = TAKE_PTR(s);
 	return 0;
+}
+
+int bh_settings_salvage(const char *file, const char *text, size_t len, struct bh_settings **ret)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+
+	return read_keys(file, text, len, &d, ret);
 }
 
 static bool has_key(const struct bh_keys *k, const char *name)

@@ -59,6 +59,11 @@ struct bh_settings {
  */
 int bh_settings_parse(const char *file, const char *text, size_t len, struct bh_diags *d,
 		      struct bh_settings **ret);
+/*
+ * What can be read of a file that has errors: for an agent that starts, which had better guard a
+ * host with most of its settings than not at all. Return: 0, -EINVAL (nothing can), -ENOMEM.
+ */
+int bh_settings_salvage(const char *file, const char *text, size_t len, struct bh_settings **ret);
 void bh_settings_free(struct bh_settings *s);
 BH_DEFINE_CLEANUP(struct bh_settings *, bh_settings_free)
 

@@ -207,7 +207,6 @@ static void a_start_finds_what_was_not_noted(void **state)
 
 static void it_can_t_be_written(void **state)
 {
-	_cleanup_diags_ struct bh_diags d = {0};
 	struct bh_agent *a = *state;
 	char path[96];
 

@@ -154,6 +154,9 @@ static void test_errors(void **state)
 
 static void test_whole(void **state)
 {
+	static const char wrong[] =
+		"version: 1\nstate_dir: /x\nlog_level: x\ninterfaces: { eth0: tc }\n";
+	_cleanup_(bh_settings_freep) struct bh_settings *some = NULL;
 	static char big[BH_SETTINGS_MAX_BYTES + 2];
 	_cleanup_diags_ struct bh_diags empty = {0}, none = {0}, two = {0}, large = {0}, all = {0};
 	struct bh_settings *s = NULL;
@@ -168,6 +171,12 @@ static void test_whole(void **state)
 	memset(big, '#', sizeof(big) - 1);
 	assert_int_equal(bh_settings_parse("t", big, sizeof(big) - 1, &large, &s), -EINVAL);
 	assert_non_null(strstr(large.list[0].text, "65537 bytes"));
+	/* what can be read of one that is wrong */
+	assert_int_equal(bh_settings_salvage("t", wrong, strlen(wrong), &some), 0);
+	assert_string_equal(some->state_dir, "/x");
+	assert_int_equal(some->n_nic, 1);
+	assert_int_equal(bh_settings_salvage("t", "{", 1, &s), -EINVAL);
+	assert_null(s);
 	/* all in one pass, in the order of the file */
 	assert_null(parse("version: 1\nlog_level: x\ntake_over: x\nfoo: 1\n", &all));
 	assert_int_equal(all.n_errors, 3);
