@@ -97,12 +97,12 @@ says "how old the agent is" '^ok +agent +version .* for [0-9]+ s'
 says "the sum" '^what the policy needs is enforced: [0-9]+ ok, 0 warnings, 0 failed$'
 is "nothing is left" "" "$(left_over)"
 
-on outside ping -i 0.02 -W 1 10.77.0.1 > /dev/null 2>&1 &
-ping=$!
+on outside ping -i 0.02 -w 15 10.77.0.1 > /dev/null 2>&1 &
 doctor
 is "with traffic" 0 $?
 says "its program ran" '^ok +traffic eth1 +[1-9][0-9]* came in, the program ran [1-9]'
-kill $ping
+pkill -P $! 2> /dev/null
+wait
 
 doctor -o json
 is "as JSON" 0 $?
