@@ -11,8 +11,8 @@ cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=selftests/lib/probes.sh
 . selftests/lib/probes.sh
 need_agent
-HANDOVERS=${HANDOVERS:-$(how_many 100 8)}
-KILLS=${KILLS:-$(how_many 12 3)}
+HANDOVERS=${HANDOVERS:-$(how_many 100 12)}
+KILLS=${KILLS:-$(how_many 12 4)}
 
 other=$BUILD/abi2
 mkdir -p "$other"
@@ -52,11 +52,6 @@ print(d["state"], d["generation"], *d["problems"], sep="\n")'
 rescue() { # options...
 	on shop "$AGENT" rescue --pin-dir "$dir/bpf/bulkhead" --state-dir "$dir/state" "$@"
 }
-
-# Known and not yet understood: one datagram in some 10 000, sent by an allowed service just while
-# one set takes over from the other, was lost on a busy machine. It was not refused: the sender
-# waited in vain. More than one, or any other kind of failure, is still a failure here.
-PROBES_MAY_LOSE=1
 
 probes_prove_themselves
 
@@ -100,7 +95,7 @@ for i in $(seq "$KILLS"); do
 	start $abi
 	[ "$(pinned)" = v$abi ] || { tap "not ok" "not brought to an end: $(pinned)"; break; }
 done
-check "killed with both sets in place ($both of $((2 * KILLS)) times)" [ $both -gt 0 ]
+check "killed with both sets in place ($both of $((2 * KILLS)) times)" [ $both -gt 1 ]
 probes_end "killed in the middle"
 talks_end "all that time"
 

@@ -102,12 +102,9 @@ asked() { # name: how many
 	rows "$1" | awk '{ n += $2 } END { print n + 0 }'
 }
 
-# Rows of which not all passed (or any, or failed otherwise); "" is right. With LOSE, so many
-# datagrams of a row may have got no answer; none may have been refused.
-not_all_passed() { # name [lose]
-	rows "$1" | awk -v lose="${2:-0}" '
-		$1 ~ /^udp/ && $2 > lose && $4 == 0 && $2 - $3 <= lose { next }
-		$2 == 0 || $3 != $2'
+# Rows of which not all passed (or any, or failed otherwise); "" is right.
+not_all_passed() { # name
+	rows "$1" | awk '$2 == 0 || $3 != $2'
 }
 
 not_all_denied() { # name
@@ -121,8 +118,7 @@ any_passed() { # name
 probes_end() { # what happened meanwhile
 	stop_all "${probers[@]}"
 	is "$1: forbidden (of $(asked forbidden) calls)" "" "$(not_all_denied forbidden)"
-	rows allowed | awk '$3 != $2 { print "# not all of", $0 }'
-	is "$1: its twin ($(asked allowed))" "" "$(not_all_passed allowed "${PROBES_MAY_LOSE:-0}")"
+	is "$1: its twin ($(asked allowed))" "" "$(not_all_passed allowed)"
 	is "$1: an outsider's frames ($(asked outsider))" "" "$(any_passed outsider)"
 	is "$1: a visitor's ($(asked visitor))" "" "$(not_all_passed visitor)"
 }
