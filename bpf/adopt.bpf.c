@@ -183,6 +183,30 @@ int bh_take_sess(struct bpf_iter__bpf_sk_storage_map *ctx)
 	return 0;
 }
 
+/*
+ * Our hooks run meanwhile: who claims a slot writes it (bh_udp_remember()). Whom a socket asked
+ * since they are there is ours and stays; who asked it, the other set knows better.
+ */
+__inline void take_slot(struct bh_udp_slot *to, const struct bh_udp_slot *from)
+{
+	__u64 had = to->gen;
+
+	if (!from->sent_ns || from->gen == BH_CLAIMED || had == BH_CLAIMED ||
+	    __sync_val_compare_and_swap(&to->gen, had, BH_CLAIMED) != had)
+		return;
+	if (!to->sent_ns || to->rule == BH_SLOT_ASKED_US) {
+		to->peer = from->peer;
+		to->port = from->port;
+		to->reason = from->reason;
+		to->rule = from->rule;
+		to->sent_ns = from->sent_ns;
+		had = 0;
+	}
+	bh_barrier();
+	to->gen = had;
+}
+
+/* From the end: our hooks fill free slots from the beginning (bh_udp_remember()). */
 SEC("iter/bpf_sk_storage_map")
 int bh_take_udp(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
@@ -195,19 +219,8 @@ int bh_take_udp(struct bpf_iter__bpf_sk_storage_map *ctx)
 	u = bpf_sk_storage_get(&bh_udp, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!u)
 		return 0;
-	for (int i = 0; i < BH_UDP_SLOTS; i++) {
-		bool asked = u->slot[i].sent_ns && u->slot[i].rule != BH_SLOT_ASKED_US;
-
-		/* whom it asked since our hooks are there is ours; who asked it, they know better */
-		if (asked || was->slot[i].gen == BH_CLAIMED)
-			continue;
-		u->slot[i].peer = was->slot[i].peer;
-		u->slot[i].port = was->slot[i].port;
-		u->slot[i].reason = was->slot[i].reason;
-		u->slot[i].rule = was->slot[i].rule;
-		bh_barrier();
-		u->slot[i].sent_ns = was->slot[i].sent_ns;
-	}
+	for (int i = 0; i < BH_UDP_SLOTS; i++)
+		take_slot(&u->slot[BH_UDP_SLOTS - 1 - i], &was->slot[i]);
 	if (!u->group_ns) {
 		u->group_port = was->group_port;
 		u->group_ns = was->group_ns;
