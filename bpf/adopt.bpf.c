@@ -183,35 +183,66 @@ int bh_take_sess(struct bpf_iter__bpf_sk_storage_map *ctx)
 	return 0;
 }
 
-/*
- * Our hooks run meanwhile: who claims a slot writes it (bh_udp_remember()). Whom a socket asked
- * since they are there is ours and stays; who asked it, the other set knows better.
- */
-__inline void take_slot(struct bh_udp_slot *to, const struct bh_udp_slot *from)
+/* What is lost with it: nothing, a peer that asked us, or one that we asked, so long ago. */
+__inline __u64 worth(const struct bh_udp_slot *slot)
 {
-	__u64 had = to->gen;
-
-	if (!from->sent_ns || from->gen == BH_CLAIMED || had == BH_CLAIMED ||
-	    __sync_val_compare_and_swap(&to->gen, had, BH_CLAIMED) != had)
-		return;
-	if (!to->sent_ns || to->rule == BH_SLOT_ASKED_US) {
-		to->peer = from->peer;
-		to->port = from->port;
-		to->reason = from->reason;
-		to->rule = from->rule;
-		to->sent_ns = from->sent_ns;
-		had = 0;
-	}
-	bh_barrier();
-	to->gen = had;
+	return !slot->sent_ns ? 0 : slot->rule == BH_SLOT_ASKED_US ? 1 : slot->sent_ns;
 }
 
-/* From the end: our hooks fill free slots from the beginning (bh_udp_remember()). */
+/*
+ * Into the slot that has the peer, or else the one worth least, if that is less than this peer.
+ * So whom a socket asked since our hooks are there stays, and who seemed to ask it was asked if
+ * the other set knows it. Our hooks run meanwhile: who claims a slot writes it.
+ */
+__global int bh_take_peer(struct bh_udp *u, const struct bh_udp_slot *from)
+{
+	struct bh_udp_slot *to;
+	__u32 least = 0;
+	__u64 had;
+
+	if (!u || !from)
+		return 0;
+	for (__u32 i = 0; i < BH_UDP_SLOTS; i++) {
+		const struct bh_udp_slot *slot = &u->slot[i];
+
+		if (slot->sent_ns && slot->port == from->port &&
+		    bh_addr_eq(&slot->peer, &from->peer)) {
+			least = i;
+			break;
+		}
+		if (worth(slot) < worth(&u->slot[least & (BH_UDP_SLOTS - 1)]))
+			least = i;
+	}
+	to = &u->slot[least & (BH_UDP_SLOTS - 1)];
+	had = to->gen;
+	if (worth(to) >= worth(from) || had == BH_CLAIMED ||
+	    __sync_val_compare_and_swap(&to->gen, had, BH_CLAIMED) != had)
+		return 0;
+	to->peer = from->peer;
+	to->port = from->port;
+	to->reason = from->reason;
+	to->rule = from->rule;
+	to->sent_ns = from->sent_ns;
+	bh_barrier();
+	to->gen = 0;
+	return 0;
+}
+
+/* Their hooks run, too: a slot that they write now has a peer that ours see. */
+__inline bool read_slot(const struct bh_udp_slot *from, struct bh_udp_slot *ret)
+{
+	*ret = *from;
+	bh_barrier();
+	return ret->gen != BH_CLAIMED && from->gen == ret->gen && from->port == ret->port &&
+	       bh_addr_eq(&from->peer, &ret->peer);
+}
+
 SEC("iter/bpf_sk_storage_map")
 int bh_take_udp(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
 	const struct bh_udp *was = ctx->value;
 	struct sock *sk = ctx->sk;
+	struct bh_udp_slot slot;
 	struct bh_udp *u;
 
 	if (!sk || !was)
@@ -220,7 +251,8 @@ int bh_take_udp(struct bpf_iter__bpf_sk_storage_map *ctx)
 	if (!u)
 		return 0;
 	for (int i = 0; i < BH_UDP_SLOTS; i++)
-		take_slot(&u->slot[BH_UDP_SLOTS - 1 - i], &was->slot[i]);
+		if (read_slot(&was->slot[i], &slot))
+			bh_take_peer(u, &slot);
 	if (!u->group_ns) {
 		u->group_port = was->group_port;
 		u->group_ns = was->group_ns;

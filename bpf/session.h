@@ -371,20 +371,28 @@ __inline void bh_session_stamp(struct bh_session *s, const struct bh_run *run,
 
 /* --- UDP and ping: the peers a socket talked to ------------------------------------------------------ */
 
-/* Number of the slot of a peer that is not forgotten yet, of whatever generation. */
+/*
+ * Number of the slot of a peer that is not forgotten yet, of whatever generation. Where there are
+ * two, as our programs and a handover (bpf/adopt.bpf.c) may write at once: that it was asked counts.
+ */
 __global int bh_udp_find(const struct bh_udp *u, const struct bh_conv *c, __u64 now_ns)
 {
+	int asked_us = BH_UDP_SLOTS;
+
 	if (!u || !c)
 		return BH_UDP_SLOTS;
 	for (int i = 0; i < BH_UDP_SLOTS; i++) {
 		const struct bh_udp_slot *slot = &u->slot[i];
 
-		if (slot->port == c->remote_port && slot->sent_ns && slot->gen != BH_CLAIMED &&
-		    bh_addr_eq(&slot->peer, &c->remote_addr) &&
-		    now_ns - slot->sent_ns < BH_UDP_IDLE_NS)
+		if (slot->port != c->remote_port || !slot->sent_ns || slot->gen == BH_CLAIMED ||
+		    !bh_addr_eq(&slot->peer, &c->remote_addr) ||
+		    now_ns - slot->sent_ns >= BH_UDP_IDLE_NS)
+			continue;
+		if (slot->rule != BH_SLOT_ASKED_US)
 			return i;
+		asked_us = i;
 	}
-	return BH_UDP_SLOTS;
+	return asked_us;
 }
 
 /* The same as a pointer, NULL: none. */

@@ -141,6 +141,19 @@ static int bound(int type, int port, int backlog)
 	return fd;
 }
 
+/* For who finds a datagram without an answer: whether it was asked. */
+static void tell_refused(const struct sockaddr_storage *to)
+{
+	const struct sockaddr_in6 *six = (const void *)to;
+	char text[INET6_ADDRSTRLEN];
+	int err = errno;
+
+	printf("# %ld: no answer to [%s]:%d: %s\n", (long)time(NULL),
+	       inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof(text)), ntohs(six->sin6_port),
+	       strerror(err));
+	fflush(stdout);
+}
+
 static void answer_datagrams(int fd)
 {
 	struct sockaddr_storage from;
@@ -151,7 +164,8 @@ static void answer_datagrams(int fd)
 	while ((n = recvfrom(fd, data, sizeof(data), 0, (void *)&from, &len)) >= 0) {
 		if (delay_ms)
 			usleep((useconds_t)delay_ms * 1000);
-		(void)sendto(fd, data, (size_t)n, 0, (void *)&from, len);
+		if (sendto(fd, data, (size_t)n, 0, (void *)&from, len) < 0)
+			tell_refused(&from);
 		len = sizeof(from);
 	}
 }

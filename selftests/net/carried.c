@@ -370,6 +370,31 @@ static void test_which_peer_is_forgotten(void **state)
 	assert_int_equal(pup_close(web, fd), 0);
 }
 
+/* A handover and a hook may write one peer at once: as one that was asked, and as one that asked. */
+static void test_a_udp_peer_in_two_slots(void **state)
+{
+	(void)state;
+	both(MAP(""));
+	for (size_t f = 0; f < 2; f++) {
+		int at = pup_serve(db, SOCK_DGRAM, family[f].to, PORT + N_PORTS), err = 0;
+		int fd = talk_socket(web, SOCK_DGRAM, family[f].to, family[f].from);
+		struct bh_udp u;
+		const char *got;
+
+		assert_int_equal(pup_sendto(web, fd, "ask", family[f].to, PORT + N_PORTS), 3);
+		look("bh_udp", fd, &u);
+		u.slot[0].gen = 0;
+		u.slot[1] = u.slot[0];
+		u.slot[0].rule = BH_SLOT_ASKED_US;
+		change("bh_udp", fd, &u);
+		assert_int_equal(pup_answer(db, at, "answer"), 0);
+		got = pup_recv(web, fd, &err);
+		assert_string_equal(got ? got : "nothing", "answer");
+		assert_int_equal(pup_close(web, fd), 0);
+		assert_int_equal(pup_close(db, at), 0);
+	}
+}
+
 /* What rests on a deadline is of no generation: judged again each time. */
 static void test_a_udp_peer_under_a_rule_that_ends(void **state)
 {
@@ -418,6 +443,7 @@ int main(void)
 		cmocka_unit_test(test_the_earliest_deadline_counts),
 		cmocka_unit_test(test_a_udp_peer_is_one_address_and_port),
 		cmocka_unit_test(test_which_peer_is_forgotten),
+		cmocka_unit_test(test_a_udp_peer_in_two_slots),
 		cmocka_unit_test(test_a_udp_peer_under_a_rule_that_ends),
 	};
 
