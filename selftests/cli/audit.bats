@@ -5,19 +5,8 @@
 
 bats_require_minimum_version 1.5.0
 
-setup() {
-	B=$BUILD/bulkhead
-	# shellcheck source=selftests/cli/lib.bash
-	. "$BATS_TEST_DIRNAME/lib.bash"
-	cd "$BATS_TEST_TMPDIR" || exit 1
-	unset NO_COLOR
-	export LC_ALL=C.UTF-8 TZ=UTC
-}
-
-bh() {
-	run --separate-stderr "$B" --control s "$@"
-	echo "status $status, stdout: $output, stderr: $stderr"
-}
+# shellcheck source=selftests/cli/lib.bash
+. "$BATS_TEST_DIRNAME/lib.bash"
 
 chain() { # how many records: audit.jsonl
 	python3 - "$1" <<-'PY'

@@ -4,10 +4,11 @@
 
 bats_require_minimum_version 1.5.0
 
+# shellcheck source=selftests/cli/lib.bash
+. "$BATS_TEST_DIRNAME/lib.bash"
+
 setup() {
 	B=$BUILD/bulkhead
-	# shellcheck source=selftests/cli/lib.bash
-	. "$BATS_TEST_DIRNAME/lib.bash"
 	cd "$BATS_TEST_TMPDIR" || exit 1
 	unset NO_COLOR
 	export LC_ALL=C

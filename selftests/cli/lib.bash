@@ -2,6 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the tests of the command line share: a server at the other end, and JSON.
 
+setup() {
+	B=$BUILD/bulkhead
+	cd "$BATS_TEST_TMPDIR" || exit 1
+	unset NO_COLOR
+	export LC_ALL=C.UTF-8 TZ=UTC
+}
+
+bh() {
+	run --separate-stderr "$B" --control s "$@"
+	echo "status $status, stdout: $output, stderr: $stderr"
+}
+
 # A socket "s" here, see server.py. Ends with the test, or with the next one.
 serve() { # mode [argument]
 	[ -z "${server:-}" ] || kill "$server" 2> /dev/null || true

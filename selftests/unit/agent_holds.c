@@ -10,10 +10,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "../lib/fakekern.h"
-#include "../lib/fakeagent.h"
+#include "../lib/verbrig.h"
 #include "../../agent/base/io.h"
 #include "../../agent/control/proto.h"
-#include "../../agent/control/request.h"
 #include "../../agent/control/seal.h"
 #include "../../agent/policy/cidr.h"
 
@@ -28,36 +27,6 @@
 	"  - { id: free, from: lan, to: web, port: tcp/23, jit: {} }\\n"                           \
 	"failsafe:\\n  - { from: { cidr: [10.0.0.1/32] }, port: tcp/22 }\\n"
 
-static struct bh_caller root = {.pid = 7,
-				.uid = 0,
-				.same_userns = true,
-				.reader = true,
-				.session = true,
-				.cgroup = (char *)"/user.slice/session-1.scope"};
-
-static void say(struct bh_agent *a, const char *line, int code, const char *part)
-{
-	struct bh_verb_table verbs = {bh_verbs, bh_n_verbs};
-	_cleanup_(bh_reply_clear) struct bh_reply reply = {0};
-	_cleanup_free_ char *text = NULL;
-
-	bh_request_run(a, &verbs, line, strlen(line), &root, &reply);
-	text = bh_reply_line(&reply);
-	if (reply.code != code || !strstr(text, part))
-		fail_msg("%s: expected %d with '%s', got %s", line, code, part, text);
-}
-
-static void apply(struct bh_agent *a, const char *map)
-{
-	_cleanup_free_ char *line = NULL;
-
-	assert_true(asprintf(&line,
-			     "{\"verb\":\"apply\",\"args\":{\"force\":true,\"enforce\":true,"
-			     "\"text\":\"%s\"}}",
-			     map) > 0);
-	say(a, line, 0, "\"generation\":");
-}
-
 static void hold(struct bh_agent *a, const char *who, const char *more)
 {
 	_cleanup_free_ char *line = NULL;
@@ -66,7 +35,7 @@ static void hold(struct bh_agent *a, const char *who, const char *more)
 		asprintf(&line,
 			 "{\"verb\":\"quarantine\",\"args\":{%s\"reason\":\"x\",\"who\":\"%s\"}}",
 			 more, who) > 0);
-	say(a, line, 0, "\"quarantined\"");
+	expect(a, line, 0, "\"quarantined\"");
 }
 
 /* What the kernel side says of an address: the longest prefix. -1: nothing. */
@@ -142,23 +111,24 @@ static void words_that_are_nobody(void **state)
 	struct bh_agent *a = *state;
 
 	apply(a, MAP("one"));
-	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"web\"}}", 2,
-	    "needs argument 'reason'");
-	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"web\",\"reason\":\"\"}}", 2,
-	    "is empty");
-	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"wbe\",\"reason\":\"x\"}}", 2,
-	    "did you mean 'web'?");
-	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"any\",\"reason\":\"x\"}}", 2,
-	    "none that");
-	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"a/b.service\",\"reason\":\"x\"}}", 2,
-	    "none that");
-	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"*.service\",\"reason\":\"x\"}}", 2,
-	    "none that");
-	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"10.0.0.1/8\",\"reason\":\"x\"}}", 2,
-	    "none that");
-	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"web\",\"reason\":\"x\",\"for_s\":0}}",
-	    2, "from 1");
-	say(a, "{\"verb\":\"release\",\"args\":{\"who\":\"web\"}}", 1, "is not in quarantine");
+	expect(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"web\"}}", 2,
+	       "needs argument 'reason'");
+	expect(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"web\",\"reason\":\"\"}}", 2,
+	       "is empty");
+	expect(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"wbe\",\"reason\":\"x\"}}", 2,
+	       "did you mean 'web'?");
+	expect(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"any\",\"reason\":\"x\"}}", 2,
+	       "none that");
+	expect(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"a/b.service\",\"reason\":\"x\"}}",
+	       2, "none that");
+	expect(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"*.service\",\"reason\":\"x\"}}", 2,
+	       "none that");
+	expect(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"10.0.0.1/8\",\"reason\":\"x\"}}", 2,
+	       "none that");
+	expect(a,
+	       "{\"verb\":\"quarantine\",\"args\":{\"who\":\"web\",\"reason\":\"x\",\"for_s\":0}}",
+	       2, "from 1");
+	expect(a, "{\"verb\":\"release\",\"args\":{\"who\":\"web\"}}", 1, "is not in quarantine");
 	assert_int_equal(a->holds->n_hold, 0);
 	assert_int_equal(fake.n_member, 0);
 }
@@ -173,13 +143,13 @@ static void there_is_an_end_of_room(void **state)
 		snprintf(who, sizeof(who), "u%d.service", i);
 		hold(a, who, "");
 	}
-	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"web\",\"reason\":\"x\"}}", 1,
-	    "there are 256 quarantines already");
+	expect(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"web\",\"reason\":\"x\"}}", 1,
+	       "there are 256 quarantines already");
 	assert_int_equal(count(BH_HELD_UNIT), BH_QUARANTINE_MAX);
 	/* one that is there already may be said again */
 	hold(a, "u7.service", "\"for_s\":60,");
 	assert_int_equal(a->holds->n_hold, BH_QUARANTINE_MAX);
-	say(a, "{\"verb\":\"release\",\"args\":{\"who\":\"all\"}}", 0, "released");
+	expect(a, "{\"verb\":\"release\",\"args\":{\"who\":\"all\"}}", 0, "released");
 	assert_int_equal(fake.n_member, 0);
 }
 
@@ -208,19 +178,19 @@ static void grants_of_rules(void **state)
 	struct bh_agent *a = *state;
 
 	apply(a, MAP("one"));
-	say(a, GRANT("\"rule\":\"sre\",\"for_s\":3601,\"reason\":\"x\""), 1, "3600 s at most");
-	say(a, GRANT("\"rule\":\"sre\",\"for_s\":60"), 1, "for a reason only");
-	say(a, GRANT("\"rule\":\"sre\""), 2, "say for how long");
-	say(a, GRANT("\"rule\":\"sre\",\"from\":\"web\",\"for_s\":60"), 2, "a rule says itself");
-	say(a, GRANT("\"rule\":\"free\",\"for_s\":86400"), 0, "\"id\":1");
-	say(a, GRANT("\"rule\":\"sre\",\"for_s\":60,\"reason\":\"x\""), 0, "\"id\":2");
+	expect(a, GRANT("\"rule\":\"sre\",\"for_s\":3601,\"reason\":\"x\""), 1, "3600 s at most");
+	expect(a, GRANT("\"rule\":\"sre\",\"for_s\":60"), 1, "for a reason only");
+	expect(a, GRANT("\"rule\":\"sre\""), 2, "say for how long");
+	expect(a, GRANT("\"rule\":\"sre\",\"from\":\"web\",\"for_s\":60"), 2, "a rule says itself");
+	expect(a, GRANT("\"rule\":\"free\",\"for_s\":86400"), 0, "\"id\":1");
+	expect(a, GRANT("\"rule\":\"sre\",\"for_s\":60,\"reason\":\"x\""), 0, "\"id\":2");
 	assert_int_equal(fake.n_jit, 2);
 	/* again: longer, not twice */
-	say(a, GRANT("\"rule\":\"sre\",\"for_s\":120,\"reason\":\"x\""), 0, "\"id\":3");
+	expect(a, GRANT("\"rule\":\"sre\",\"for_s\":120,\"reason\":\"x\""), 0, "\"id\":3");
 	assert_int_equal(fake.n_jit, 2);
-	say(a, "{\"verb\":\"revoke\",\"args\":{\"id\":2}}", 1, "there is no grant 2");
-	say(a, "{\"verb\":\"revoke\",\"args\":{\"id\":3}}", 0, "\"revoked\":3");
-	say(a, "{\"verb\":\"revoke\"}", 2, "needs argument 'id'");
+	expect(a, "{\"verb\":\"revoke\",\"args\":{\"id\":2}}", 1, "there is no grant 2");
+	expect(a, "{\"verb\":\"revoke\",\"args\":{\"id\":3}}", 0, "\"revoked\":3");
+	expect(a, "{\"verb\":\"revoke\"}", 2, "needs argument 'id'");
 	assert_int_equal(fake.n_jit, 1);
 	/* a map without the rule: nothing is open that nobody can name */
 	apply(a,
@@ -233,23 +203,24 @@ static void grants_ad_hoc(void **state)
 	struct bh_agent *a = *state;
 
 	apply(a, MAP("one"));
-	say(a, GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tcp/80-90\",\"for_s\":60"), 0,
-	    "\"id\":1");
+	expect(a, GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tcp/80-90\",\"for_s\":60"), 0,
+	       "\"id\":1");
 	assert_true(fake.grant[0].until_ns > 0);
 	assert_int_equal(fake.grant[0].port, 80);
 	assert_int_equal(fake.grant[0].port_to, 90);
 	assert_true(fake.grant[0].uid == BH_NO_UID);
-	say(a, GRANT("\"from\":\"any\",\"to\":\"web\",\"port\":\"icmp/echo-request\",\"for_s\":60"),
-	    0, "\"id\":2");
+	expect(a,
+	       GRANT("\"from\":\"any\",\"to\":\"web\",\"port\":\"icmp/echo-request\",\"for_s\":60"),
+	       0, "\"id\":2");
 	/* for both families */
 	assert_true(fake.grant[2].until_ns > 0 && !fake.grant[3].until_ns);
-	say(a,
-	    GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tcp\",\"for_s\":60,"
-		  "\"user\":\"nobody-at-all\""),
-	    2, "there is no user");
-	say(a, GRANT("\"from\":\"lan\",\"to\":\"wep\",\"port\":\"tcp\",\"for_s\":60"), 2,
-	    "did you mean 'web'?");
-	say(a, GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tpc\",\"for_s\":60"), 2, "");
+	expect(a,
+	       GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tcp\",\"for_s\":60,"
+		     "\"user\":\"nobody-at-all\""),
+	       2, "there is no user");
+	expect(a, GRANT("\"from\":\"lan\",\"to\":\"wep\",\"port\":\"tcp\",\"for_s\":60"), 2,
+	       "did you mean 'web'?");
+	expect(a, GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tpc\",\"for_s\":60"), 2, "");
 	assert_int_equal(a->holds->n_granted, 2);
 }
 
@@ -280,7 +251,7 @@ static void after_a_restart_and_a_reboot(void **state)
 	apply(a, MAP("one"));
 	hold(a, "web.service", "\"for_s\":3600,");
 	hold(a, "10.9.0.0/16", "\"even_failsafe\":true,");
-	say(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "");
+	expect(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "");
 	until = a->holds->hold[0].note.until_ns;
 	assert_int_equal(bh_holds_load(a, &d), 0);
 	assert_int_equal(a->holds->n_hold, 2);
@@ -296,7 +267,7 @@ static void after_a_restart_and_a_reboot(void **state)
 	assert_true(a->holds->hold[1].note.until_ns == 0);
 	/* a grant is void; its number is not given again */
 	assert_int_equal(a->holds->n_granted, 0);
-	say(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "\"id\":2");
+	expect(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "\"id\":2");
 }
 
 static void damaged(void **state)
@@ -324,11 +295,11 @@ static void damaged(void **state)
 	assert_int_equal(count(BH_HELD_SEG), 1);
 	apply(a, MAP("two"));
 	assert_int_equal(count(BH_HELD_SEG), 1);
-	say(a, "{\"verb\":\"status\"}", 3, "can't be read: who the kernel holds stays held");
-	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"lan\",\"reason\":\"x\"}}", 1,
-	    "not known by name");
-	say(a, "{\"verb\":\"release\",\"args\":{\"who\":\"web\"}}", 1, "not known by name");
-	say(a, "{\"verb\":\"release\",\"args\":{\"who\":\"all\"}}", 0, "");
+	expect(a, "{\"verb\":\"status\"}", 3, "can't be read: who the kernel holds stays held");
+	expect(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"lan\",\"reason\":\"x\"}}", 1,
+	       "not known by name");
+	expect(a, "{\"verb\":\"release\",\"args\":{\"who\":\"web\"}}", 1, "not known by name");
+	expect(a, "{\"verb\":\"release\",\"args\":{\"who\":\"all\"}}", 0, "");
 	assert_int_equal(fake.n_member, 0);
 	hold(a, "lan", "");
 }
@@ -343,10 +314,10 @@ static void a_full_disk(void **state)
 	apply(a, MAP("one"));
 	assert_true(asprintf(&path, "%s/holds", test_dir) > 0);
 	assert_int_equal(mkdir(path, 0700), 0);
-	say(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"lan\",\"reason\":\"x\"}}", 0,
-	    "it is in force, and forgotten");
+	expect(a, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"lan\",\"reason\":\"x\"}}", 0,
+	       "it is in force, and forgotten");
 	assert_int_equal(count(BH_HELD_SEG), 1);
-	say(a, "{\"verb\":\"status\"}", 0, "a restart would forget the last change");
+	expect(a, "{\"verb\":\"status\"}", 0, "a restart would forget the last change");
 	bh_holds_save_again(a);
 	assert_true(a->holds->unsaved);
 	assert_int_equal(rmdir(path), 0);
@@ -360,13 +331,7 @@ static void a_full_disk(void **state)
 
 static int setup(void **state)
 {
-	*state = test_agent_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	test_agent_free(*state);
+	*state = verb_agent_new();
 	return 0;
 }
 

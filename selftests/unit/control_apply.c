@@ -9,10 +9,9 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include "../../agent/base/io.h"
-#include "../../agent/control/request.h"
 #include "../../agent/control/state.h"
 #include "../../agent/first.h"
-#include "fakeagent.h"
+#include "verbrig.h"
 
 #define MAP(mode)                                                                                  \
 	"\"text\":\"version: 1\\nname: shop\\nmode: " mode "\\n"                                   \
@@ -26,12 +25,6 @@
 #define DRY		  "\"dry_run\":true,"
 #define STATUS		  "{\"verb\":\"status\"}"
 #define MODE(mode)	  "{\"verb\":\"mode\",\"args\":{\"mode\":\"" mode "\"}}"
-
-static struct bh_caller root = {.uid = 0,
-				.reader = true,
-				.same_userns = true,
-				.session = true,
-				.cgroup = (char *)"/user.slice/session-1.scope"};
 
 static bool open_22;
 
@@ -64,12 +57,9 @@ static void log_in(void)
 
 static int setup(void **state)
 {
-	struct bh_agent *a = test_agent_new();
-	_cleanup_diags_ struct bh_diags d = {0};
-	static const struct bh_net_sink nowhere = {0};
+	struct bh_agent *a = verb_agent_new();
 
-	assert_int_equal(bh_net_open(&nowhere, &a->net), 0);
-	assert_int_equal(bh_audit_open(test_dir, a->clock, &d, &a->audit), 0);
+	open_audit(a);
 	fake.judge = judge;
 	open_22 = false;
 	root.pid = getpid();
@@ -77,31 +67,10 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	struct bh_agent *a = *state;
-
-	bh_net_close(a->net);
-	test_agent_free(a);
-	return 0;
-}
-
 /* Is that what the live generation says? */
 static bool observes(const struct bh_agent *a)
 {
 	return a->live.compiled && a->live.compiled->side.flags & BH_SIDE_OBSERVE;
-}
-
-static void expect(struct bh_agent *a, const char *line, int code, const char *part)
-{
-	struct bh_verb_table verbs = {bh_verbs, bh_n_verbs};
-	_cleanup_(bh_reply_clear) struct bh_reply reply = {0};
-	_cleanup_free_ char *text = NULL;
-
-	bh_request_run(a, &verbs, line, strlen(line), &root, &reply);
-	text = bh_reply_line(&reply);
-	if (reply.code != code || !strstr(text, part))
-		fail_msg("%s: expected %d with '%s', got %s", line, code, part, text);
 }
 
 static void audit_has(const char *part)

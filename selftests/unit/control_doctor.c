@@ -7,43 +7,19 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include "../../agent/control/request.h"
-#include "fakeagent.h"
+#include "verbrig.h"
 
 #define MAP                                                                                        \
 	"version: 1\\nname: shop\\nmode: enforce\\n"                                               \
 	"default: { ingress: deny, egress: deny }\\n"                                              \
 	"segments:\\n  web: { match: { unit: nginx.service } }\\n"                                 \
 	"failsafe:\\n  - { id: desk, from: { cidr: [10.0.0.1/32] }, port: tcp/22 }\\n"
-#define APPLY                                                                                      \
-	"{\"verb\":\"apply\",\"args\":{\"force\":true,\"enforce\":true,\"file\":\"shop.yaml\","    \
-	"\"text\":\"" MAP "\"}}"
-
-static struct bh_caller root = {.pid = 7,
-				.uid = 0,
-				.reader = true,
-				.same_userns = true,
-				.session = true,
-				.cgroup = (char *)"/user.slice/session-1.scope"};
-
-static struct bh_reply ask(struct bh_agent *a, const char *line)
-{
-	struct bh_verb_table verbs = {bh_verbs, bh_n_verbs};
-	struct bh_reply reply = {0};
-
-	bh_request_run(a, &verbs, line, strlen(line), &root, &reply);
-	return reply;
-}
 
 static int setup(void **state)
 {
-	struct bh_agent *a = test_agent_new();
-	_cleanup_(bh_reply_clear) struct bh_reply reply = {0};
-	_cleanup_diags_ struct bh_diags d = {0};
-	static const struct bh_net_sink nowhere = {0};
+	struct bh_agent *a = verb_agent_new();
 
-	assert_int_equal(bh_net_open(&nowhere, &a->net), 0);
-	assert_int_equal(bh_audit_open(test_dir, a->clock, &d, &a->audit), 0);
+	open_audit(a);
 	fake.hook[0] = (struct bh_hook_state){"cgroup/connect4", "attached", true, 41};
 	fake.hook[1] = (struct bh_hook_state){"xdp lo", "generic", true, 7};
 	fake.n_hook = 2;
@@ -51,18 +27,8 @@ static int setup(void **state)
 	a->nic = calloc(1, sizeof(*a->nic));
 	a->n_nic = 1;
 	a->nic[0] = (struct bh_nic_row){.ifindex = 1, .name = "lo", .ok = true};
-	reply = ask(a, APPLY);
-	assert_int_equal(reply.code, 0);
+	apply(a, MAP);
 	*state = a;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bh_agent *a = *state;
-
-	bh_net_close(a->net);
-	test_agent_free(a);
 	return 0;
 }
 
@@ -74,8 +40,8 @@ static const char *str(const json_t *row, const char *key)
 }
 
 /* The only row of @check is @result and has @part in its text; the code is @code, status's, too. */
-static void expect(struct bh_agent *a, int code, const char *check, const char *result,
-		   const char *part)
+static void shows(struct bh_agent *a, int code, const char *check, const char *result,
+		  const char *part)
 {
 	_cleanup_(bh_reply_clear) struct bh_reply reply = ask(a, "{\"verb\":\"doctor\"}");
 	_cleanup_(bh_reply_clear) struct bh_reply status = ask(a, "{\"verb\":\"status\"}");
@@ -129,10 +95,10 @@ static void all_is_well(void **state)
 		"events", "xdp lo", "cgroups", "listeners", "addresses",  "audit log"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
-		expect(*state, 0, checks[i], "ok", "");
-	expect(*state, 0, "cgroup/connect4", "ok", "attached");
-	expect(*state, 0, "policy", "ok", "generation 1, map \"shop\", mode enforce, since 0 s");
-	expect(*state, 0, "xdp lo", "ok", "generic");
+		shows(*state, 0, checks[i], "ok", "");
+	shows(*state, 0, "cgroup/connect4", "ok", "attached");
+	shows(*state, 0, "policy", "ok", "generation 1, map \"shop\", mode enforce, since 0 s");
+	shows(*state, 0, "xdp lo", "ok", "generic");
 }
 
 static void what_a_self_test_needs(void **state)
@@ -159,31 +125,31 @@ static void a_hook_is_missing(void **state)
 	struct bh_agent *a = *state;
 
 	fake.hook[0] = (struct bh_hook_state){"cgroup/connect4", "missing", false, 0};
-	expect(a, 3, "cgroup/connect4", "fail", "is missing");
-	expect(a, 3, "xdp lo", "ok", "");
+	shows(a, 3, "cgroup/connect4", "fail", "is missing");
+	shows(a, 3, "xdp lo", "ok", "");
 	fake.hook[1] = (struct bh_hook_state){"xdp lo", "missing", false, 0};
-	expect(a, 3, "xdp lo", "fail", "is missing");
+	shows(a, 3, "xdp lo", "fail", "is missing");
 	/* what the kernel can't do */
 	fake.n_hook = 1;
 	fake.hook[0] = (struct bh_hook_state){"tp_btf/cgroup_mkdir", "unsupported", false, 0};
 	fake.feature[0] = (struct bh_feature){"cgroup_mkdir", false, "they wait for the walk"};
 	fake.n_feature = 1;
-	expect(a, 0, "tp_btf/cgroup_mkdir", "warn", "unsupported on this kernel");
-	expect(a, 0, "kernel", "warn", "no cgroup_mkdir");
+	shows(a, 0, "tp_btf/cgroup_mkdir", "warn", "unsupported on this kernel");
+	shows(a, 0, "kernel", "warn", "no cgroup_mkdir");
 }
 
 static void tables_fill_up(void **state)
 {
 	struct bh_agent *a = *state;
 
-	expect(a, 0, "tables", "ok", "(0 %)");
+	shows(a, 0, "tables", "ok", "(0 %)");
 	a->live.compiled->policy.n = bh_limits_default.policy / 5 * 4 + 5;
-	expect(a, 0, "tables", "warn", "policy entries: 838");
+	shows(a, 0, "tables", "warn", "policy entries: 838");
 	a->live.compiled->policy.n = 0;
 	fake.stat[BH_STAT_LISTENERS_LOST] = 3;
-	expect(a, 0, "listeners", "warn", "3 listeners found no room");
+	shows(a, 0, "listeners", "warn", "3 listeners found no room");
 	fake.flags |= BH_CTL_CGROUPS_FULL;
-	expect(a, 3, "cgroups", "fail", "more cgroups than");
+	shows(a, 3, "cgroups", "fail", "more cgroups than");
 }
 
 static void what_else_is_wrong(void **state)
@@ -191,28 +157,28 @@ static void what_else_is_wrong(void **state)
 	struct bh_agent *a = *state;
 
 	fake.stat[BH_STAT_EVENTS_LOST] = 5;
-	expect(a, 0, "events", "warn", "5 of 0 events were lost");
+	shows(a, 0, "events", "warn", "5 of 0 events were lost");
 	strcpy(a->audit_trouble, "the disk is full");
-	expect(a, 0, "audit log", "warn", "the disk is full");
+	shows(a, 0, "audit log", "warn", "the disk is full");
 	all_is_told(a);
 	strcpy(a->nic[0].trouble, "it is in use");
 	a->nic[0].ok = false;
-	expect(a, 3, "devices", "fail", "device lo: it is in use");
+	shows(a, 3, "devices", "fail", "device lo: it is in use");
 	a->locals_lost = true;
-	expect(a, 3, "addresses", "fail", "more addresses");
+	shows(a, 3, "addresses", "fail", "more addresses");
 	strcpy(a->state_trouble, "it is damaged");
-	expect(a, 3, "state", "fail", "it is damaged");
+	shows(a, 3, "state", "fail", "it is damaged");
 	strcpy(a->users_trouble, "alice is gone");
-	expect(a, 3, "users", "fail", "alice is gone");
+	shows(a, 3, "users", "fail", "alice is gone");
 	strcpy(a->births_trouble, "no watches left");
-	expect(a, 3, "identity", "fail", "no watches left");
+	shows(a, 3, "identity", "fail", "no watches left");
 	fake.beside = 9;
-	expect(a, 3, "versions", "fail", "generation 9");
+	shows(a, 3, "versions", "fail", "generation 9");
 	fake.open_ns = 60000000000;
-	expect(a, 3, "emergency", "fail", "EMERGENCY");
+	shows(a, 3, "emergency", "fail", "EMERGENCY");
 	a->detached = true;
 	fake.gen = 0;
-	expect(a, 3, "policy", "fail", "bulkhead detach");
+	shows(a, 3, "policy", "fail", "bulkhead detach");
 	all_is_told(a);
 }
 

@@ -10,9 +10,8 @@
 #include <cmocka.h>
 #include "../../agent/base/io.h"
 #include "../../agent/control/record.h"
-#include "../../agent/control/request.h"
 #include "../../agent/workload/proc.h"
-#include "fakeagent.h"
+#include "verbrig.h"
 
 #define MAP                                                                                        \
 	"version: 1\\nname: shop\\nmode: enforce\\n"                                               \
@@ -23,57 +22,25 @@
 	"{\"verb\":\"apply\",\"args\":{\"force\":true,\"enforce\":true,\"text\":\"" MAP "\"" more  \
 	"}}"
 
-static struct bh_caller root = {.pid = 7,
-				.uid = 0,
-				.reader = true,
-				.same_userns = true,
-				.session = true,
-				.loginuid = 1001,
-				.tty = "pts/3",
-				.segment = "host",
-				.cgroup = (char *)"/user.slice/session-1.scope"};
-
 static char log_path[96];
 
 static void begin(struct bh_agent *a)
 {
-	_cleanup_diags_ struct bh_diags d = {0};
-
-	assert_int_equal(bh_audit_open(test_dir, a->clock, &d, &a->audit), 0);
+	open_audit(a);
 	bh_record_open(a);
 }
 
 static int setup(void **state)
 {
-	static const struct bh_net_sink nowhere = {0};
-	struct bh_agent *a = test_agent_new();
+	struct bh_agent *a = verb_agent_new();
 
+	root.loginuid = 1001;
+	strcpy(root.tty, "pts/3");
+	strcpy(root.segment, "host");
 	snprintf(log_path, sizeof(log_path), "%s/audit.jsonl", test_dir);
-	assert_int_equal(bh_net_open(&nowhere, &a->net), 0);
 	begin(a);
 	*state = a;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bh_agent *a = *state;
-
-	bh_net_close(a->net);
-	test_agent_free(a);
-	return 0;
-}
-
-static void expect(struct bh_agent *a, const char *line, int code, const char *part)
-{
-	struct bh_verb_table verbs = {bh_verbs, bh_n_verbs};
-	_cleanup_(bh_reply_clear) struct bh_reply reply = {0};
-	_cleanup_free_ char *text = NULL;
-
-	bh_request_run(a, &verbs, line, strlen(line), &root, &reply);
-	text = bh_reply_line(&reply);
-	if (reply.code != code || !strstr(text, part))
-		fail_msg("%s: expected %d with '%s', got %s", line, code, part, text);
 }
 
 /* The last record: a borrowed value by its path of one or two keys. */

@@ -10,8 +10,7 @@
 #include <cmocka.h>
 #include "../../agent/base/io.h"
 #include "../../agent/control/past.h"
-#include "../../agent/control/request.h"
-#include "fakeagent.h"
+#include "verbrig.h"
 
 #define MAP(name, mode, more)                                                                      \
 	"version: 1\\nname: " name "\\nmode: " mode "\\n"                                          \
@@ -24,16 +23,6 @@
 	"default: { ingress: deny, egress: deny }\\n"                                              \
 	"segments:\\n  staff: { match: { cgroup: /user.slice, user: alice } }\\n"
 
-/* On a host that is new, from a caller of no session: see control_apply.c. */
-#define FORCED "\"force\":true,\"enforce\":true,"
-
-static struct bh_caller root = {.pid = 7,
-				.uid = 0,
-				.reader = true,
-				.same_userns = true,
-				.session = true,
-				.cgroup = (char *)"/user.slice/session-1.scope"};
-
 static void open_history(struct bh_agent *a)
 {
 	_cleanup_diags_ struct bh_diags d = {0};
@@ -45,45 +34,11 @@ static void open_history(struct bh_agent *a)
 
 static int setup(void **state)
 {
-	struct bh_agent *a = test_agent_new();
-	static const struct bh_net_sink nowhere = {0};
+	struct bh_agent *a = verb_agent_new();
 
-	assert_int_equal(bh_net_open(&nowhere, &a->net), 0);
 	open_history(a);
 	*state = a;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bh_agent *a = *state;
-
-	bh_net_close(a->net);
-	test_agent_free(a);
-	return 0;
-}
-
-static void expect(struct bh_agent *a, const char *line, int code, const char *part)
-{
-	struct bh_verb_table verbs = {bh_verbs, bh_n_verbs};
-	_cleanup_(bh_reply_clear) struct bh_reply reply = {0};
-	_cleanup_free_ char *text = NULL;
-
-	bh_request_run(a, &verbs, line, strlen(line), &root, &reply);
-	text = bh_reply_line(&reply);
-	if (reply.code != code || !strstr(text, part))
-		fail_msg("%s: expected %d with '%s', got %s", line, code, part, text);
-}
-
-static void apply(struct bh_agent *a, const char *map_json)
-{
-	_cleanup_free_ char *line = NULL;
-
-	assert_true(asprintf(&line,
-			     "{\"verb\":\"apply\",\"args\":{" FORCED
-			     "\"file\":\"shop.yaml\",\"text\":\"%s\"}}",
-			     map_json) > 0);
-	expect(a, line, 0, "\"generation\":");
 }
 
 static void three_maps(struct bh_agent *a)

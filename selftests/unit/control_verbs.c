@@ -8,9 +8,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include "../../agent/base/io.h"
-#include "../../agent/control/request.h"
 #include "../../agent/control/state.h"
-#include "fakeagent.h"
+#include "verbrig.h"
 
 #define MAP(mode, more)                                                                            \
 	"version: 1\\nname: shop\\nmode: " mode "\\n"                                              \
@@ -19,66 +18,16 @@
 	"failsafe:\\n  - { id: desk, from: { cidr: [10.0.0.1/32] }, port: tcp/22 }\\n" more
 
 #define ENFORCING MAP("enforce", "")
-/* On a host that is new, from a caller of no session: see control_apply.c. */
-#define FORCED "\"force\":true,\"enforce\":true,"
-
-static struct bh_caller root = {.pid = 7,
-				.uid = 0,
-				.reader = true,
-				.same_userns = true,
-				.session = true,
-				.cgroup = (char *)"/user.slice/session-1.scope"};
 
 static int setup(void **state)
 {
-	struct bh_agent *a = test_agent_new();
-	_cleanup_diags_ struct bh_diags d = {0};
-	static const struct bh_net_sink nowhere = {0};
+	struct bh_agent *a = verb_agent_new();
 
-	assert_int_equal(bh_net_open(&nowhere, &a->net), 0);
-	assert_int_equal(bh_audit_open(test_dir, a->clock, &d, &a->audit), 0);
+	open_audit(a);
 	fake.hook[0] = (struct bh_hook_state){"cgroup/connect4", "attached", true, 0};
 	fake.n_hook = 1;
 	*state = a;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bh_agent *a = *state;
-
-	bh_net_close(a->net);
-	test_agent_free(a);
-	return 0;
-}
-
-static struct bh_reply ask(struct bh_agent *a, const char *line)
-{
-	struct bh_verb_table verbs = {bh_verbs, bh_n_verbs};
-	struct bh_reply reply = {0};
-
-	bh_request_run(a, &verbs, line, strlen(line), &root, &reply);
-	return reply;
-}
-
-static void expect(struct bh_agent *a, const char *line, int code, const char *part)
-{
-	_cleanup_(bh_reply_clear) struct bh_reply reply = ask(a, line);
-	_cleanup_free_ char *text = bh_reply_line(&reply);
-
-	if (reply.code != code || !strstr(text, part))
-		fail_msg("%s: expected %d with '%s', got %s", line, code, part, text);
-}
-
-static void apply(struct bh_agent *a, const char *map_json)
-{
-	_cleanup_free_ char *line = NULL;
-
-	assert_true(asprintf(&line,
-			     "{\"verb\":\"apply\",\"args\":{" FORCED
-			     "\"file\":\"shop.yaml\",\"text\":\"%s\"}}",
-			     map_json) > 0);
-	expect(a, line, 0, "\"generation\":");
 }
 
 #define STATUS "{\"verb\":\"status\"}"
