@@ -18,6 +18,7 @@
 #include "control/proto.h"
 #include "control/record.h"
 #include "control/server.h"
+#include "fdstore.h"
 #include "holds.h"
 #include "place.h"
 #include "workload/users.h"
@@ -148,6 +149,8 @@ static int open_kern(struct bh_agent *a, struct bh_diags *d)
 	/* a state that was removed does not begin the numbers anew */
 	opts.gen_floor = MAX(opts.gen_floor, bh_history_newest(a->history));
 	if (r == 0)
+		r = bh_fdstore_take(a, d);
+	if (r == 0)
 		r = bh_kern_open(&opts, d, &a->kern);
 	/* only now is it sure to be there; until now nothing that was pinned has changed */
 	if (r == 0)
@@ -230,6 +233,7 @@ static void clear(struct bh_agent *a)
 	sd_event_source_disable_unref(a->deadline);
 	sd_event_source_disable_unref(a->emergency);
 	bh_kern_close(a->kern);
+	bh_fdstore_free(a->fdstore);
 	sd_event_unref(a->event);
 	bh_audit_close(a->audit);
 	bh_holds_free(a->holds);
@@ -298,6 +302,7 @@ int bh_agent_run(const struct bh_agent_opts *line, struct bh_agent_opts *opts)
 			bh_error("can't start: %s", strerror(-r));
 		return r == -EBUSY ? BH_EXIT_NO : BH_EXIT_FAILED;
 	}
+	bh_fdstore_save(&a);
 	say_ready(&a);
 	r = sd_event_loop(a.event);
 	if (r < 0)

@@ -118,6 +118,7 @@ struct bh_agent {
 	struct bh_flows *flows;
 	struct bh_audit *audit;
 	struct bh_holds *holds;
+	struct bh_fdstore *fdstore;
 	struct bh_history *history; /* NULL until the start has read it */
 
 	struct bh_live live;

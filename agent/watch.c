@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include "agent.h"
+#include "fdstore.h"
 #include "holds.h"
 #include "control/record.h"
 #include "workload/newborn.h"
@@ -236,8 +237,10 @@ static int on_tick(sd_event_source *source, _unused_ uint64_t usec, void *arg)
 	watch_cgroups(a);
 	bh_nics_locals_again(a);
 	bh_holds_save_again(a);
-	if (a->ticks++ % NICS_EVERY == 0 || !bh_kern_holds(a->kern))
+	if (a->ticks++ % NICS_EVERY == 0 || !bh_kern_holds(a->kern)) {
 		watch_hooks(a);
+		bh_fdstore_save(a);
+	}
 	(void)sd_event_source_set_time_relative(source, TICK_USEC);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }

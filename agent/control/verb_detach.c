@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_detach.c - the end of enforcement: every program and pin goes, then the agent. */
 #include <string.h>
+#include "../fdstore.h"
 #include "state.h"
 #include "parts.h"
 
@@ -33,6 +34,7 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 				     "try again, or `bulkheadd rescue --detach`",
 				     "not all of it could be removed: %s", strerror(-r));
 	}
+	bh_fdstore_drop(a);
 	r = bh_state_set_detached(a->opts.state_dir);
 	if (r < 0)
 		(void)bh_diag_add(&reply->diags, BH_WARNING, NULL,

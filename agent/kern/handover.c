@@ -45,8 +45,7 @@ static void map_ctl(struct bh_kern *s)
 	s->ctl = p == MAP_FAILED ? NULL : p;
 }
 
-/* "v7": 7. 0: it is no set. */
-static int abi_of(const char *name)
+int bh_set_abi(const char *name)
 {
 	unsigned int abi;
 	int len = 0;
@@ -56,15 +55,12 @@ static int abi_of(const char *name)
 
 int bh_set_open(const char *pin_dir, const char *name, struct bh_diags *d, struct bh_kern **ret)
 {
-	_cleanup_(bh_kern_closep) struct bh_kern *s = calloc(1, sizeof(*s));
+	_cleanup_(bh_kern_closep) struct bh_kern *s = bh_kern_new();
 	int r;
 
 	if (!s)
 		return -ENOMEM;
-	s->cgroup_fd = s->drain = s->drain_inner = s->table_btf = -1;
-	for (int i = 0; i < BH_PROG_MAX; i++)
-		s->link[i] = -1;
-	s->abi = abi_of(name);
+	s->abi = bh_set_abi(name);
 	r = bh_pin_set(s, pin_dir, name);
 	if (r < 0)
 		return r;
@@ -101,7 +97,7 @@ int bh_sets_find(const char *pin_dir, struct bh_diags *d, struct bh_kern **ret)
 	while (r == 0 && (e = readdir(dir))) {
 		struct bh_kern *s;
 
-		if (!abi_of(e->d_name) || !strcmp(e->d_name, BH_PIN_OWN))
+		if (!bh_set_abi(e->d_name) || !strcmp(e->d_name, BH_PIN_OWN))
 			continue;
 		r = bh_set_open(pin_dir, e->d_name, d, &s);
 		if (r == 0)

@@ -264,4 +264,26 @@ bool bh_kern_holds(const struct bh_kern *k);
 /* Fills up to @max rows from the links themselves (not from memory). Returns how many. */
 size_t bh_kern_hooks(struct bh_kern *k, struct bh_hook_state *ret, size_t max);
 
+/* --- kept.c: descriptors that somebody else keeps ---------------------------------------------- */
+
+#define BH_KEPT_NAME 80
+
+/* "v2/links/bh_connect4": a pin of ours below the pin directory; dots stand for its colons. */
+struct bh_kept {
+	char name[BH_KEPT_NAME];
+	int fd;
+};
+
+/* Of a map, a program or a link. Return: 0 or -errno. */
+int bh_kern_object_id(int fd, __u32 *ret_id);
+/* All that is, or should be, pinned. Ends with what is not 0 from @fn. */
+int bh_kern_each_kept(const struct bh_kern *k,
+		      int (*fn)(void *ctx, const char *name, int fd, __u32 id), void *ctx);
+/**
+ * bh_kern_put_back - pin what is not pinned any more, before bh_kern_open()
+ * Names that are none of ours are passed over. Return: how many were pinned (0 also where there is
+ * no bpffs), or -errno.
+ */
+int bh_kern_put_back(const char *pin_dir, const struct bh_kept *kept, size_t n, struct bh_diags *d);
+
 #endif

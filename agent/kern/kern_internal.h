@@ -150,6 +150,9 @@ struct bh_table_like {
 /* So many records of the ring in one bh_kern_poll(). */
 #define BH_BURST_MAX 4096
 
+/* One with nothing in it; NULL: no memory. */
+struct bh_kern *bh_kern_new(void);
+
 struct bulkhead; /* the skeleton; open.c alone includes it */
 
 /**
@@ -229,6 +232,7 @@ __u64 bh_kern_floor(const struct bh_kern *k);
 
 #define BH_PIN_PATH_MAX 512
 
+void bh_swap_chars(char *s, char from, char to);
 /* <dir>/<sub>/<name>. Return: 0, -ENAMETOOLONG. */
 int bh_pin_path(const struct bh_kern *k, const char *sub, const char *name,
 		char ret[BH_PIN_PATH_MAX]);
@@ -247,6 +251,9 @@ int bh_pin_make_dirs(struct bh_kern *k, struct bh_diags *d);
 bool bh_pin_present(const struct bh_kern *k);
 /* Pin every map of a fresh load: into a directory aside, then one rename. */
 int bh_pin_maps(struct bh_kern *k, struct bh_diags *d);
+/* An empty maps_new/, which becomes maps/ when it is done. */
+int bh_pin_aside(const struct bh_kern *k, struct bh_diags *d);
+int bh_pin_aside_done(const struct bh_kern *k);
 /* Pin @fd, or replace what is pinned there, without a moment in which there is none. */
 int bh_pin_replace(const struct bh_kern *k, const char *sub, const char *name, int fd);
 /* Return: fd, or -ENOENT ... */
@@ -262,6 +269,8 @@ int bh_pin_remove_all(const struct bh_kern *k);
 
 /* Directories and maps; hooks and programs are pinned by whoever attaches them. */
 int bh_pin_again(struct bh_kern *k, struct bh_diags *d);
+/* Is this program pinned itself, and not a link of it? */
+bool bh_pins_prog(const struct bh_kern *k, enum bh_prog id);
 
 /* --- probe.c ------------------------------------------------------------------------------- */
 
@@ -275,6 +284,8 @@ static inline bool bh_has(const struct bh_kern *k, enum bh_feat feat)
 /* --- handover.c ---------------------------------------------------------------------------- */
 
 /* What is pinned in <pin_dir>/<name>, without loading anything. -ENOENT: no such directory. */
+/* "v7": 7. 0: it is no set. */
+int bh_set_abi(const char *name);
 int bh_set_open(const char *pin_dir, const char *name, struct bh_diags *d, struct bh_kern **ret);
 /* All but that of our ABI's name, newest generation first; NULL = none. */
 int bh_sets_find(const char *pin_dir, struct bh_diags *d, struct bh_kern **ret);
@@ -329,6 +340,10 @@ int bh_tc_attach(struct bh_kern *k, struct bh_nic *nic, enum bh_dir dir);
 void bh_tc_detach(struct bh_kern *k, struct bh_nic *nic, enum bh_dir dir);
 /* True if it is our program that hangs there now. */
 bool bh_clsact_present(const struct bh_kern *k, const struct bh_nic *nic, enum bh_dir dir);
+/* What hangs there where there is no tcx. */
+int bh_tc_prog_fd(const struct bh_kern *k, enum bh_dir dir);
+/* "xdp_2_eth0" */
+void bh_nic_pin_name(const struct bh_nic *nic, enum bh_nic_link which, char *ret, size_t size);
 /* "clsact_out_2_eth0", the pinned program that stands for the filter */
 void bh_clsact_pin_name(const struct bh_nic *nic, enum bh_dir dir, char *ret, size_t size);
 

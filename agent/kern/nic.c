@@ -21,7 +21,7 @@ static const char *const prefix[BH_NIC_LINKS] = {
 static const char *const clsact_prefix[] = {[BH_IN] = "clsact_in_", [BH_OUT] = "clsact_out_"};
 
 /* bpffs reserves dots and devices can't have colons: "eth0.7" is pinned as "eth0:7". */
-static void swap_chars(char *s, char from, char to)
+void bh_swap_chars(char *s, char from, char to)
 {
 	for (; *s; s++)
 		if (*s == from)
@@ -31,7 +31,12 @@ static void swap_chars(char *s, char from, char to)
 static void pin_name(const char *pre, const struct bh_nic *nic, char *ret, size_t size)
 {
 	snprintf(ret, size, "%s%d_%s", pre, nic->ifindex, nic->name);
-	swap_chars(ret, '.', ':');
+	bh_swap_chars(ret, '.', ':');
+}
+
+void bh_nic_pin_name(const struct bh_nic *nic, enum bh_nic_link which, char *ret, size_t size)
+{
+	pin_name(prefix[which], nic, ret, size);
 }
 
 void bh_clsact_pin_name(const struct bh_nic *nic, enum bh_dir dir, char *ret, size_t size)
@@ -161,7 +166,7 @@ void bh_nic_link_drop(struct bh_kern *k, struct bh_nic *nic, enum bh_nic_link wh
 
 	if (nic->link[which] < 0)
 		return;
-	pin_name(prefix[which], nic, name, sizeof(name));
+	bh_nic_pin_name(nic, which, name, sizeof(name));
 	(void)bpf_link_detach(nic->link[which]);
 	bh_pin_remove(k, "links", name);
 	bh_closep(&nic->link[which]);
@@ -173,7 +178,7 @@ bool bh_nic_pinned(const struct bh_kern *k, const struct bh_nic *nic)
 	char name[64];
 
 	for (int i = 0; i < BH_NIC_LINKS; i++) {
-		pin_name(prefix[i], nic, name, sizeof(name));
+		bh_nic_pin_name(nic, i, name, sizeof(name));
 		if (nic->link[i] >= 0 && !bh_pin_exists(k, "links", name))
 			return false;
 	}
@@ -188,7 +193,7 @@ int bh_nic_link_set(struct bh_kern *k, struct bh_nic *nic, enum bh_nic_link whic
 	char name[64];
 	int r;
 
-	pin_name(prefix[which], nic, name, sizeof(name));
+	bh_nic_pin_name(nic, which, name, sizeof(name));
 	if (link_alive(nic, which)) {
 		r = bpf_link_update(nic->link[which], prog_fd, NULL);
 		if (r < 0 || k->pinless || bh_pin_exists(k, "links", name))
@@ -433,7 +438,7 @@ static struct bh_nic *nic_of_pin(struct bh_kern *k, const char *pre, const char 
 	if (ifindex <= 0 || *end != '_' || strlen(end + 1) >= sizeof(name))
 		return NULL;
 	snprintf(name, sizeof(name), "%s", end + 1);
-	swap_chars(name, ':', '.');
+	bh_swap_chars(name, ':', '.');
 	for (size_t i = 0; i < k->n_nic; i++)
 		if (k->nic[i].ifindex == ifindex && !strcmp(k->nic[i].name, name))
 			return &k->nic[i];

@@ -351,16 +351,25 @@ static int open_all(struct bh_kern *k, const struct bh_kern_opts *opts, struct b
 	return r;
 }
 
+struct bh_kern *bh_kern_new(void)
+{
+	struct bh_kern *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->cgroup_fd = k->drain = k->drain_inner = k->table_btf = -1;
+	for (int i = 0; i < BH_PROG_MAX; i++)
+		k->link[i] = -1;
+	return k;
+}
+
 int bh_kern_open(const struct bh_kern_opts *opts, struct bh_diags *d, struct bh_kern **ret)
 {
-	_cleanup_(bh_kern_closep) struct bh_kern *k = calloc(1, sizeof(*k));
+	_cleanup_(bh_kern_closep) struct bh_kern *k = bh_kern_new();
 	int r;
 
 	if (!k)
 		return -ENOMEM;
-	k->cgroup_fd = k->drain = k->drain_inner = k->table_btf = -1;
-	for (int i = 0; i < BH_PROG_MAX; i++)
-		k->link[i] = -1;
 	k->limits = opts->limits.rules ? opts->limits : bh_limits_default;
 	k->gen_floor = opts->gen_floor;
 	k->ctx = opts->ctx;

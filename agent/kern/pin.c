@@ -131,19 +131,36 @@ bool bh_pin_present(const struct bh_kern *k)
 	return bh_pin_path(k, "maps", "", path) == 0 && access(path, F_OK) == 0;
 }
 
-int bh_pin_maps(struct bh_kern *k, struct bh_diags *d)
+int bh_pin_aside(const struct bh_kern *k, struct bh_diags *d)
 {
-	char aside[BH_PIN_PATH_MAX], final[BH_PIN_PATH_MAX], path[BH_PIN_PATH_MAX];
-	struct bpf_map *map;
-	int r;
+	char aside[BH_PIN_PATH_MAX];
+	int r = bh_pin_path(k, "maps_new", "", aside);
 
-	r = bh_pin_path(k, "maps_new", "", aside);
-	if (r == 0)
-		r = bh_pin_path(k, "maps", "", final);
 	if (r == 0)
 		r = remove_tree(aside, 0);
+	return r < 0 ? r : make_dir(aside, d);
+}
+
+int bh_pin_aside_done(const struct bh_kern *k)
+{
+	char aside[BH_PIN_PATH_MAX], final[BH_PIN_PATH_MAX];
+	int r = bh_pin_path(k, "maps_new", "", aside);
+
 	if (r == 0)
-		r = make_dir(aside, d);
+		r = bh_pin_path(k, "maps", "", final);
+	if (r == 0 && rename(aside, final) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)remove_tree(aside, 0);
+	return r;
+}
+
+int bh_pin_maps(struct bh_kern *k, struct bh_diags *d)
+{
+	char path[BH_PIN_PATH_MAX];
+	struct bpf_map *map;
+	int r = bh_pin_aside(k, d);
+
 	if (r < 0)
 		return r;
 
@@ -158,13 +175,11 @@ int bh_pin_maps(struct bh_kern *k, struct bh_diags *d)
 		if (r < 0)
 			break;
 	}
-	if (r == 0 && rename(aside, final) < 0)
-		r = -errno;
-	if (r < 0) {
-		(void)remove_tree(aside, 0);
-		return kern_error(d, r, NULL, "can't pin the maps in '%s': %s", final,
+	if (r == 0)
+		r = bh_pin_aside_done(k);
+	if (r < 0)
+		return kern_error(d, r, NULL, "can't pin the maps in '%s/maps': %s", k->dir,
 				  strerror(-r));
-	}
 	return 0;
 }
 

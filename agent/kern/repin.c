@@ -19,7 +19,7 @@ static size_t maps_missing(const struct bh_kern *k)
 	return n;
 }
 
-static bool wants_prog_pin(const struct bh_kern *k, enum bh_prog id)
+bool bh_pins_prog(const struct bh_kern *k, enum bh_prog id)
 {
 	enum bh_prog_role role = bh_progs[id].role;
 
@@ -31,7 +31,7 @@ static size_t progs_missing(const struct bh_kern *k)
 	size_t n = 0;
 
 	for (int i = 0; i < BH_PROG_MAX; i++) {
-		if (wants_prog_pin(k, i))
+		if (bh_pins_prog(k, i))
 			n += !bh_pin_exists(k, "progs", bh_progs[i].name);
 		else if (k->link[i] >= 0)
 			n += !bh_pin_exists(k, "links", bh_progs[i].name);

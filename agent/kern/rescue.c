@@ -8,14 +8,12 @@
 
 int bh_kern_open_pins(const char *pin_dir, struct bh_diags *d, struct bh_kern **ret)
 {
-	_cleanup_(bh_kern_closep) struct bh_kern *checked = calloc(1, sizeof(*checked)),
-						 *others = NULL;
+	_cleanup_(bh_kern_closep) struct bh_kern *checked = bh_kern_new(), *others = NULL;
 	struct bh_kern *own = NULL;
 	int r;
 
 	if (!checked)
 		return -ENOMEM;
-	checked->cgroup_fd = checked->drain = checked->drain_inner = checked->table_btf = -1;
 	r = bh_pin_check(checked, pin_dir, d);
 	if (r == 0)
 		r = bh_sets_find(pin_dir, d, &others);

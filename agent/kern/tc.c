@@ -58,6 +58,11 @@ static int clsact_attach(struct bh_kern *k, struct bh_nic *nic, enum bh_dir dir)
 	return 0;
 }
 
+int bh_tc_prog_fd(const struct bh_kern *k, enum bh_dir dir)
+{
+	return bh_kern_prog_fd(k, prog_of(dir));
+}
+
 static void clsact_detach(struct bh_kern *k, struct bh_nic *nic, enum bh_dir dir)
 {
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);

@@ -11,6 +11,7 @@ setup() {
 
 bh() {
 	run --separate-stderr "$B" --control s "$@"
+	# shellcheck disable=SC2154  # run sets them
 	echo "status $status, stdout: $output, stderr: $stderr"
 }
 

@@ -387,6 +387,25 @@ bool bh_kern_holds(_unused_ const struct bh_kern *k)
 	return true;
 }
 
+int bh_kern_object_id(_unused_ int fd, __u32 *ret_id)
+{
+	*ret_id = 1;
+	return 0;
+}
+
+int bh_kern_each_kept(_unused_ const struct bh_kern *k,
+		      _unused_ int (*fn)(void *ctx, const char *name, int fd, __u32 id),
+		      _unused_ void *ctx)
+{
+	return 0;
+}
+
+int bh_kern_put_back(_unused_ const char *pin_dir, _unused_ const struct bh_kept *kept,
+		     _unused_ size_t n, _unused_ struct bh_diags *d)
+{
+	return 0;
+}
+
 size_t bh_kern_hooks(_unused_ struct bh_kern *k, struct bh_hook_state *ret, size_t max)
 {
 	size_t n = MIN(fake.n_hook, max);

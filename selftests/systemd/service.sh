@@ -116,6 +116,30 @@ comes_back "hung" "$n" "$pid"
 check "the watchdog did it" journal_says "Watchdog timeout"
 drop_in watchdog ""
 
+# --- the agent and the pins are gone -----------------------------------------------------------------
+
+# systemd has the descriptors: they alone hold it until the next agent pins them again.
+link_id() {
+	inside bpftool -j link show pinned /sys/fs/bpf/bulkhead/v2/links/bh_connect4 |
+		python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])'
+}
+drop_in pause "RestartSec=3"
+check "systemd keeps what is pinned ($(property NFileDescriptorStore))" \
+	test "$(property NFileDescriptorStore)" -ge "$(inside find /sys/fs/bpf/bulkhead -type f | wc -l)"
+n=$(restarts) pid=$(property MainPID) id=$(link_id)
+inside systemctl kill -s STOP bulkhead.service
+inside rm -rf /sys/fs/bpf/bulkhead/v2
+check "killed, and nothing is pinned" inside systemctl kill -s KILL bulkhead.service
+holds "neither an agent nor pins"
+is "really none" "" "$(inside find /sys/fs/bpf/bulkhead -type f)"
+comes_back "killed without pins" "$n" "$pid"
+is "it takes up the generation" "$first" "$(generation)"
+is "the link is the same" "$id" "$(link_id)"
+check "the journal tells" journal_says "pins of '/sys/fs/bpf/bulkhead' were gone; pinned again"
+check "status is content" inside bulkhead status
+holds "pinned again"
+drop_in pause ""
+
 # --- upgrade -------------------------------------------------------------------------------------
 
 # From a version whose agent ran as root. A link it may have been tricked to make is not followed.
@@ -178,6 +202,7 @@ is "with its own exit code" 4 "$(property ExecMainStatus)"
 is "which is no failure" success "$(property Result)"
 sleep 0.5
 is "it is not started again" "$n inactive" "$(restarts) $(property ActiveState)"
+is "systemd keeps nothing" 0 "$(property NFileDescriptorStore)"
 is "nothing is enforced" answered "$(asks report-ask 10.77.0.1 6379)"
 
 # By root, beside the agent's back: it has to be able to read what root wrote.
