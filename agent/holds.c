@@ -5,6 +5,7 @@
 #include "control/record.h"
 #include "control/seal.h"
 #include "holds.h"
+#include "holds_nest.h"
 #include "policy/cidr.h"
 
 static const struct bh_seal holds_seal = {"holds", 1, 4u << 20};
@@ -66,12 +67,31 @@ int bh_holds_remove(struct bh_holds *h, const char *who)
 	return -ENOENT;
 }
 
+/* The one it was in, or the first that is free: nobody's ever changes while he is held. */
+static __u32 free_slot(const struct bh_holds *h, __u32 was)
+{
+	bool used[BH_QUARANTINE_MAX] = {0};
+	__u32 i = 0;
+
+	for (size_t j = 0; j < h->n_hold; j++)
+		used[h->hold[j].slot] = true;
+	if (was < BH_QUARANTINE_MAX && !used[was])
+		return was;
+	while (i < BH_QUARANTINE_MAX - 1 && used[i])
+		i++;
+	return i;
+}
+
 int bh_holds_add(struct bh_holds *h, struct bh_hold *hold)
 {
 	struct bh_hold *more = NULL;
 	int r = 0;
 
+	for (size_t i = 0; i < h->n_hold; i++)
+		if (!strcmp(h->hold[i].who, hold->who))
+			hold->slot = h->hold[i].slot;
 	(void)bh_holds_remove(h, hold->who);
+	hold->slot = free_slot(h, hold->slot);
 	if (h->n_hold == BH_QUARANTINE_MAX)
 		r = -E2BIG;
 	else
@@ -177,37 +197,113 @@ static const struct bh_segment *segment_of(const struct bh_live *l, const char *
 	return NULL;
 }
 
-/* Its members by identity, and every address in its prefixes, whoever else claims it. */
-static int add_segment(struct members *m, const struct bh_live *l, const char *name, __u32 held)
+/*
+ * The maps that count, NULL where there is none. The kernel goes from one to another without us:
+ * by the flip of a commit, and by the fall of a trial.
+ */
+struct maps {
+	const struct bh_live *of[3];
+};
+
+static struct maps maps_of(const struct bh_agent *a, const struct bh_live *l)
 {
-	__u32 identity = 0;
-	const struct bh_segment *s = segment_of(l, name, &identity);
-	struct bh_member *h;
+	return (struct maps){{l, l != &a->live ? &a->live : NULL, &a->back}};
+}
+
+/* A name has the same number in all of them. */
+static const struct bh_segment *find_segment(const struct maps *maps, const char *name,
+					     __u32 *ret_identity)
+{
+	const struct bh_segment *s = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(maps->of) && !s; i++)
+		s = maps->of[i] ? segment_of(maps->of[i], name, ret_identity) : NULL;
+	return s;
+}
+
+static bool contains(const struct bh_cidr *cidr, size_t n, const struct bh_cidr *inner)
+{
+	for (size_t i = 0; i < n; i++)
+		if (bh_cidr_contains(&cidr[i], inner))
+			return true;
+	return false;
+}
+
+/* Another map may have a prefix where this one has a hole. */
+static bool is_hole_of(const struct bh_segment *s, const struct bh_cidr *hole)
+{
+	bool inside = false;
+
+	for (size_t i = 0; i < s->n_match; i++) {
+		if (contains(s->match[i].except, s->match[i].n_except, hole))
+			return true;
+		inside = inside || contains(s->match[i].cidr, s->match[i].n_cidr, hole);
+	}
+	return !inside;
+}
+
+static bool is_hole(const struct maps *maps, const struct bh_segment *of,
+		    const struct bh_cidr *hole)
+{
+	__u32 identity;
+
+	for (size_t i = 0; i < ARRAY_SIZE(maps->of); i++) {
+		const struct bh_segment *s =
+			maps->of[i] ? segment_of(maps->of[i], of->name, &identity) : NULL;
+
+		if (s && s != of && !is_hole_of(s, hole))
+			return false;
+	}
+	return true;
+}
+
+/* Every address in its prefixes, whoever else claims it. */
+static int add_prefixes(struct members *m, const struct maps *maps, const struct bh_segment *s,
+			__u32 held)
+{
 	int r = 0;
 
-	/* not in this map: it holds again when it is */
-	if (!s)
-		return 0;
-	h = member(m, BH_HELD_SEG, held);
-	if (!h)
-		return -ENOMEM;
-	h->seg = identity;
 	for (size_t i = 0; i < s->n_match && r == 0; i++)
 		for (size_t j = 0; j < s->match[i].n_cidr && r == 0; j++)
 			r = add_prefix(m, &s->match[i].cidr[j], held);
 	for (size_t i = 0; i < s->n_match && r == 0; i++)
 		for (size_t j = 0; j < s->match[i].n_except && r == 0; j++)
-			r = add_hole(m, &s->match[i].except[j], held);
+			if (is_hole(maps, s, &s->match[i].except[j]))
+				r = add_hole(m, &s->match[i].except[j], held);
 	return r;
 }
 
-static int add_hold(struct members *m, const struct bh_live *l, const struct bh_hold *hold,
+/* Its members by identity, and its addresses. */
+static int add_segment(struct members *m, const struct maps *maps, const char *name, __u32 held)
+{
+	__u32 identity = 0;
+	struct bh_member *h;
+	int r = 0;
+
+	/* in no map: it holds again when it is */
+	if (!find_segment(maps, name, &identity))
+		return 0;
+	h = member(m, BH_HELD_SEG, held);
+	if (!h)
+		return -ENOMEM;
+	h->seg = identity;
+	for (size_t i = 0; i < ARRAY_SIZE(maps->of) && r == 0; i++) {
+		const struct bh_segment *s =
+			maps->of[i] ? segment_of(maps->of[i], name, &identity) : NULL;
+
+		if (s)
+			r = add_prefixes(m, maps, s, held);
+	}
+	return r;
+}
+
+static int add_hold(struct members *m, const struct maps *maps, const struct bh_hold *hold,
 		    __u32 held)
 {
 	struct bh_member *h;
 
 	if (hold->kind == BH_HOLD_SEGMENT)
-		return add_segment(m, l, hold->who, held);
+		return add_segment(m, maps, hold->who, held);
 	if (hold->kind == BH_HOLD_ADDRESS)
 		return add_prefix(m, &hold->cidr, held);
 	h = member(m, BH_HELD_UNIT, held);
@@ -217,41 +313,7 @@ static int add_hold(struct members *m, const struct bh_live *l, const struct bh_
 	return 0;
 }
 
-static bool covers(const struct bh_member *wide, const struct bh_member *narrow)
-{
-	__u32 bits = wide->prefix.prefixlen, bytes = bits / 8;
-
-	return bits <= narrow->prefix.prefixlen &&
-	       !memcmp(wide->prefix.addr, narrow->prefix.addr, bytes) &&
-	       (bits % 8 == 0 ||
-		((wide->prefix.addr[bytes] ^ narrow->prefix.addr[bytes]) >> (8 - bits % 8)) == 0);
-}
-
-/*
- * The kernel asks the longest prefix alone. So each carries the hardest of those around it, but
- * for a hole in a segment's own prefixes: there only what others say counts.
- */
-static void settle_prefixes(struct members *m, const struct bh_quarantine *slot)
-{
-	for (size_t i = 0; i < m->n; i++) {
-		struct bh_member *h = &m->v[i];
-		bool hard = h->held && slot[h->held - 1].flags & BH_QUARANTINE_HARD;
-
-		for (size_t j = 0; j < m->n && !hard; j++) {
-			const struct bh_member *w = &m->v[j];
-			bool harder;
-
-			if (h->by != BH_HELD_ADDR || w->by != BH_HELD_ADDR || !w->held || w == h ||
-			    w->held == h->seg || !covers(w, h))
-				continue;
-			harder = slot[w->held - 1].flags & BH_QUARANTINE_HARD;
-			if (harder || !h->held)
-				h->held = w->held;
-		}
-	}
-}
-
-static int push_quarantine(struct bh_agent *a, const struct bh_live *l, struct bh_diags *d)
+static int push_quarantine(struct bh_agent *a, const struct maps *maps, struct bh_diags *d)
 {
 	struct bh_quarantine slot[BH_QUARANTINE_MAX] = {0};
 	struct members m = {0};
@@ -260,30 +322,30 @@ static int push_quarantine(struct bh_agent *a, const struct bh_live *l, struct b
 	for (size_t i = 0; i < a->holds->n_hold && r == 0; i++) {
 		const struct bh_hold *h = &a->holds->hold[i];
 
-		slot[i].until_ns = h->note.until_ns;
-		slot[i].flags = BH_QUARANTINE_ON | (h->hard ? BH_QUARANTINE_HARD : 0);
-		r = add_hold(&m, l, h, (__u32)i + 1);
+		slot[h->slot].until_ns = h->note.until_ns;
+		slot[h->slot].flags = BH_QUARANTINE_ON | (h->hard ? BH_QUARANTINE_HARD : 0);
+		r = add_hold(&m, maps, h, h->slot + 1);
 	}
-	if (r == 0) {
-		settle_prefixes(&m, slot);
+	if (r == 0)
+		r = bh_holds_nest(m.v, m.n, slot);
+	if (r == 0)
 		r = bh_kern_quarantine(a->kern, slot, m.v, m.n, d);
-	}
 	free(m.v);
 	return r;
 }
 
 /* --- to the kernel: grants ---------------------------------------------------------------------- */
 
-static int end_of(const struct bh_live *l, const char *name, __u32 *ret)
+static int end_of(const struct maps *maps, const char *name, __u32 *ret)
 {
 	if (!strcmp(name, "any")) {
 		*ret = BH_ID_ANY;
 		return 0;
 	}
-	return segment_of(l, name, ret) ? 0 : -ENOENT;
+	return find_segment(maps, name, ret) ? 0 : -ENOENT;
 }
 
-static void add_granted(const struct bh_live *l, const struct bh_granted *g,
+static void add_granted(const struct maps *maps, const struct bh_granted *g,
 			struct bh_grant grant[BH_GRANTS_MAX], size_t *n)
 {
 	struct bh_port_span span[2];
@@ -292,8 +354,8 @@ static void add_granted(const struct bh_live *l, const struct bh_granted *g,
 	__u32 from, to;
 	size_t n_span;
 
-	/* a segment that is not in this map: it opens nothing */
-	if (end_of(l, g->from, &from) < 0 || end_of(l, g->to, &to) < 0 ||
+	/* a segment that is in no map: it opens nothing */
+	if (end_of(maps, g->from, &from) < 0 || end_of(maps, g->to, &to) < 0 ||
 	    bh_port_parse(g->port, &port, &f) < 0)
 		return;
 	n_span = bh_port_spans(&port, span);
@@ -309,16 +371,20 @@ static void add_granted(const struct bh_live *l, const struct bh_granted *g,
 		};
 }
 
-/* Return: the rule's number, 0 if it is not in @l. */
-static __u32 rule_of(const struct bh_live *l, const char *id)
+/* Return: the rule's number, 0 if it is in no map. */
+static __u32 rule_of(const struct maps *maps, const char *id)
 {
-	for (size_t i = 0; l->compiled && i < l->compiled->n_info; i++)
-		if (!strcmp(l->compiled->info[i].id, id))
-			return l->compiled->info[i].number;
+	for (size_t i = 0; i < ARRAY_SIZE(maps->of); i++) {
+		const struct bh_compiled *c = maps->of[i] ? maps->of[i]->compiled : NULL;
+
+		for (size_t j = 0; c && j < c->n_info; j++)
+			if (!strcmp(c->info[j].id, id))
+				return c->info[j].number;
+	}
 	return 0;
 }
 
-static int push_grants(struct bh_agent *a, const struct bh_live *l, struct bh_diags *d)
+static int push_grants(struct bh_agent *a, const struct maps *maps, struct bh_diags *d)
 {
 	struct bh_grant grant[BH_GRANTS_MAX] = {0};
 	struct bh_jit jit[BH_GRANTS_MAX];
@@ -326,10 +392,10 @@ static int push_grants(struct bh_agent *a, const struct bh_live *l, struct bh_di
 
 	for (size_t i = 0; i < a->holds->n_granted; i++) {
 		const struct bh_granted *g = &a->holds->granted[i];
-		__u32 rule = g->rule ? rule_of(l, g->rule) : 0;
+		__u32 rule = g->rule ? rule_of(maps, g->rule) : 0;
 
 		if (!g->rule)
-			add_granted(l, g, grant, &n);
+			add_granted(maps, g, grant, &n);
 		else if (rule)
 			jit[n_jit++] = (struct bh_jit){rule, g->note.until_ns};
 	}
@@ -338,12 +404,13 @@ static int push_grants(struct bh_agent *a, const struct bh_live *l, struct bh_di
 
 int bh_holds_push(struct bh_agent *a, const struct bh_live *l, struct bh_diags *d)
 {
+	struct maps maps = maps_of(a, l);
 	int r;
 
 	if (!a->holds)
 		return 0;
-	r = a->holds->lost ? 0 : push_quarantine(a, l, d);
-	return r ? r : push_grants(a, l, d);
+	r = a->holds->lost ? 0 : push_quarantine(a, &maps, d);
+	return r ? r : push_grants(a, &maps, d);
 }
 
 /* --- the disk ------------------------------------------------------------------------------------ */
