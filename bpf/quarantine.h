@@ -27,6 +27,40 @@ __inline int bh_quarantine_of(const struct bh_run *run, __u32 held)
 	return q->flags & BH_QUARANTINE_HARD ? 2 : 1;
 }
 
+/*
+ * Of two quarantines (slot + 1, 0: none) the one that holds more: a hard one, else the one that
+ * ends last. As agent/holds_nest.c has it for prefixes.
+ */
+__global int bh_quarantine_more(__u32 a, __u32 b)
+{
+	__u32 slot_a = a - 1, slot_b = b - 1;
+	const struct bh_quarantine *x = a ? bpf_map_lookup_elem(&bh_quarantine, &slot_a) : 0;
+	const struct bh_quarantine *y = b ? bpf_map_lookup_elem(&bh_quarantine, &slot_b) : 0;
+	__u64 now = bpf_ktime_get_boot_ns();
+
+	if (!x || (x->until_ns && now >= x->until_ns))
+		return b;
+	if (!y || (y->until_ns && now >= y->until_ns))
+		return a;
+	if ((x->flags ^ y->flags) & BH_QUARANTINE_HARD)
+		return x->flags & BH_QUARANTINE_HARD ? a : b;
+	if (!x->until_ns || !y->until_ns)
+		return x->until_ns ? b : a;
+	return x->until_ns >= y->until_ns ? a : b;
+}
+
+/* Of two the one that holds more now; 0 = neither does. */
+__global int bh_held_harder(const struct bh_run *run, __u32 a, __u32 b)
+{
+	int x, y;
+
+	if (!run)
+		return 0;
+	x = bh_quarantine_of(run, a);
+	y = bh_quarantine_of(run, b);
+	return y > x ? b : x ? a : 0;
+}
+
 /**
  * bh_who_held - slot + 1 of the quarantine that holds one end; 0 = none does
  *
@@ -35,20 +69,13 @@ __inline int bh_quarantine_of(const struct bh_run *run, __u32 held)
 __global int bh_who_held(const struct bh_run *run, const struct bh_who *who)
 {
 	const __u32 *by_seg;
-	__u32 seg, own, other;
-	int mine, theirs;
+	__u32 seg;
 
 	if (!run || !who)
 		return 0;
 	seg = who->seg;
-	own = who->held;
 	by_seg = bpf_map_lookup_elem(&bh_held_segs, &seg);
-	other = by_seg ? *by_seg : 0;
-	mine = bh_quarantine_of(run, own);
-	theirs = bh_quarantine_of(run, other);
-	if (theirs > mine)
-		return other;
-	return mine ? own : 0;
+	return bh_held_harder(run, who->held, by_seg ? *by_seg : 0);
 }
 
 #endif
