@@ -142,6 +142,8 @@ int bh_kern_confirm(_unused_ struct bh_kern *k)
 {
 	if (fake.confirm_error)
 		return fake.confirm_error;
+	if (fake_fell())
+		return -ETIME;
 	fake.trial = 0;
 	return 0;
 }
