@@ -119,16 +119,31 @@ int bh_granted_remove(struct bh_holds *h, unsigned int id)
 	return -ENOENT;
 }
 
+/* Rows of the kernel's table: a port may stand for several. */
+static size_t rows_of(const struct bh_granted *g)
+{
+	struct bh_port_span span[2];
+	struct bh_port port;
+	struct bh_fault f;
+
+	if (g->rule || bh_port_parse(g->port, &port, &f) < 0)
+		return 0;
+	return bh_port_spans(&port, span);
+}
+
 int bh_granted_add(struct bh_holds *h, struct bh_granted *granted)
 {
 	struct bh_granted *more = NULL;
+	size_t rows = rows_of(granted);
 	int r = 0;
 
 	/* a rule is granted once: again is longer, or shorter */
 	for (size_t i = 0; granted->rule && i < h->n_granted; i++)
 		if (h->granted[i].rule && !strcmp(h->granted[i].rule, granted->rule))
 			(void)bh_granted_remove(h, h->granted[i].id);
-	if (h->n_granted == BH_GRANTS_MAX)
+	for (size_t i = 0; i < h->n_granted; i++)
+		rows += rows_of(&h->granted[i]);
+	if (h->n_granted == BH_GRANTS_MAX || rows > BH_GRANTS_MAX)
 		r = -E2BIG;
 	else
 		more = realloc(h->granted, (h->n_granted + 1) * sizeof(*more));

@@ -390,6 +390,23 @@ static void grants_ad_hoc(void **state)
 	assert_int_equal(a->holds->n_granted, 2);
 }
 
+/* A port of two protocols takes two rows: what finds none is refused, and not told as open. */
+static void there_is_an_end_of_grants(void **state)
+{
+	struct bh_agent *a = *state;
+
+	apply(a, MAP("one"));
+	for (int i = 0; i < BH_GRANTS_MAX / 2; i++)
+		say(a,
+		    GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"icmp/echo-request\",\"for_s\":60"),
+		    0, "\"id\":");
+	assert_true(fake.grant[BH_GRANTS_MAX - 1].until_ns > 0);
+	say(a, GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tcp/80\",\"for_s\":60"), 1,
+	    "no room for it");
+	assert_int_equal(a->holds->n_granted, BH_GRANTS_MAX / 2);
+	say(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "\"id\":");
+}
+
 /* --- the disk --------------------------------------------------------------------------------------------- */
 
 static void another_boot(void)
@@ -525,6 +542,7 @@ int main(void)
 		TEST(no_map_yet),
 		TEST(grants_of_rules),
 		TEST(grants_ad_hoc),
+		TEST(there_is_an_end_of_grants),
 		TEST(after_a_restart_and_a_reboot),
 		TEST(damaged),
 		TEST(a_full_disk),
