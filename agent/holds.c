@@ -179,24 +179,28 @@ static struct bh_member *member(struct members *m, enum bh_held_by by, __u32 hel
 	return &m->v[m->n++];
 }
 
-static int add_prefix(struct members *m, const struct bh_cidr *cidr, __u32 held)
+/* @owner: where @held is 0, the quarantine that it is a hole in */
+static int add_range(struct members *m, const struct bh_cidr *cidr, __u32 held, __u32 owner)
 {
 	struct bh_member *h = member(m, BH_HELD_ADDR, held);
 
 	if (!h)
 		return -ENOMEM;
+	h->seg = owner;
 	h->prefix.prefixlen = (__u32)cidr->plen;
 	memcpy(h->prefix.addr, cidr->addr.b, sizeof(h->prefix.addr));
 	return 0;
 }
 
-/* @owner: the quarantine that it is a hole in */
-static int add_hole(struct members *m, const struct bh_cidr *cidr, __u32 owner)
-{
-	int r = add_prefix(m, cidr, 0);
+/* IPv4 addresses stand among those of IPv6, and ::/0 does not mean them. */
+static const struct bh_cidr every_ipv4 = {.addr = {{[10] = 0xff, [11] = 0xff}}, .plen = 96};
 
-	if (r == 0)
-		m->v[m->n - 1].seg = owner;
+static int add_prefix(struct members *m, const struct bh_cidr *cidr, __u32 held)
+{
+	int r = add_range(m, cidr, held, 0);
+
+	if (r == 0 && !cidr->v4 && bh_cidr_contains(cidr, &every_ipv4))
+		r = add_range(m, &every_ipv4, 0, held);
 	return r;
 }
 
@@ -284,7 +288,7 @@ static int add_prefixes(struct members *m, const struct maps *maps, const struct
 	for (size_t i = 0; i < s->n_match && r == 0; i++)
 		for (size_t j = 0; j < s->match[i].n_except && r == 0; j++)
 			if (is_hole(maps, s, &s->match[i].except[j]))
-				r = add_hole(m, &s->match[i].except[j], held);
+				r = add_range(m, &s->match[i].except[j], 0, held);
 	return r;
 }
 

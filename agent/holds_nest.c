@@ -22,7 +22,7 @@ static bool covers(const struct bh_prefix_key *wide, const struct bh_prefix_key 
 		((wide->addr[bytes] ^ narrow->addr[bytes]) >> (8 - bits % 8)) == 0);
 }
 
-/* What is wider comes first; of the same, holes come last. */
+/* What is wider comes first; of the same, holes do: who is named is held. */
 static int by_prefix(const void *a, const void *b)
 {
 	const struct nest *x = a, *y = b;
@@ -32,7 +32,7 @@ static int by_prefix(const void *a, const void *b)
 		return r;
 	if (x->m->prefix.prefixlen != y->m->prefix.prefixlen)
 		return x->m->prefix.prefixlen < y->m->prefix.prefixlen ? -1 : 1;
-	return !x->said - !y->said;
+	return !y->said - !x->said;
 }
 
 /* Of two quarantines the one that holds more. 0: none. */

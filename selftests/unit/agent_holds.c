@@ -166,6 +166,32 @@ static void an_end_inside_another(void **state)
 	assert_int_equal(held("10.1.2.3"), 6);
 }
 
+/* Every address of one family is none of the other. */
+static void a_family(void **state)
+{
+	struct bh_agent *a = *state;
+
+	apply(a, MAP("one"));
+	hold(a, "::/0", "");
+	assert_int_equal(held("fd77::1"), 1);
+	assert_int_equal(held("10.0.0.1"), 0);
+	hold(a, "10.9.0.0/16", "");
+	assert_int_equal(held("10.0.0.1"), 0);
+	assert_int_equal(held("10.9.0.1"), 2);
+	hold(a, "0.0.0.0/0", "\"even_failsafe\":true,");
+	assert_int_equal(held("10.0.0.1"), 3);
+	assert_int_equal(held("10.9.0.1"), 3);
+	assert_int_equal(held("fd77::1"), 1);
+	/* both of one segment's */
+	say(a, "{\"verb\":\"release\",\"args\":{\"who\":\"all\"}}", 0, "");
+	apply(a,
+	      "version: 1\\nname: two\\nmode: observe\\ndefault: { ingress: deny, egress: deny }\\n"
+	      "segments: { all: { match: [ { cidr: [\\\"::/0\\\"] }, { cidr: [0.0.0.0/0] } ] } }\\n");
+	hold(a, "all", "");
+	assert_int_equal(held("fd77::1"), 1);
+	assert_int_equal(held("10.0.0.1"), 1);
+}
+
 /* Who is in quarantine stays in his slot: while it is written the cgroups still point there. */
 static void who_goes_moves_nobody_else(void **state)
 {
@@ -537,6 +563,7 @@ int main(void)
 		TEST(a_map_that_does_not_come),
 		TEST(a_map_on_trial),
 		TEST(an_end_inside_another),
+		TEST(a_family),
 		TEST(who_goes_moves_nobody_else),
 		TEST(many_prefixes),
 		TEST(no_map_yet),
