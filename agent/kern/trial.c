@@ -133,6 +133,9 @@ void bh_kern_turn(struct bh_kern *k)
 
 void bh_kern_set_open(struct bh_kern *k, __u64 until_ns)
 {
+	/* a set whose control word is gone denies by nothing that could be told */
+	if (!k->ctl)
+		return;
 	store(&k->ctl->open_ns, until_ns);
 	bh_kern_turn(k);
 }
