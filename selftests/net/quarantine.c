@@ -462,6 +462,39 @@ static void test_an_ad_hoc_grant(void **state)
 	talk_close(&t);
 }
 
+/* Neither kind opens anything for who is in quarantine. */
+static void test_a_grant_does_not_open_a_quarantine(void **state)
+{
+	struct bh_jit jit = {0};
+
+	(void)state;
+	net_apply(&a, closed_map);
+	memset(grant, 0, sizeof(grant));
+	grant[0] = (struct bh_grant){
+		.until_ns = now_ns() + 60 * SECOND,
+		.from = net_identity(&a, "web"),
+		.to = net_identity(&a, "db"),
+		.uid = BH_NO_UID,
+		.port_to = 65535,
+	};
+	jit.rule = pol_rule(&a.pol, "sre");
+	jit.until_ns = now_ns() + 60 * SECOND;
+	grants(&jit, 1);
+	assert_true(reaches(web, NULL, "127.0.0.1", PORT));
+	assert_true(reaches(far, NULL, "10.77.0.1", PORT));
+	release_all();
+	hold_unit("db.service");
+	in_force();
+	assert_false(reaches(web, NULL, "127.0.0.1", PORT));
+	assert_false(ask_udp(web, "127.0.0.1"));
+	assert_false(reaches(far, NULL, "10.77.0.1", PORT));
+	release_all();
+	in_force();
+	assert_true(reaches(web, NULL, "127.0.0.1", PORT));
+	memset(grant, 0, sizeof(grant));
+	grants(NULL, 0);
+}
+
 static void test_a_grant_in_observe_says_so(void **state)
 {
 	(void)state;
@@ -524,6 +557,7 @@ int main(void)
 		cmocka_unit_test(test_an_emergency_does_not_open_it),
 		cmocka_unit_test(test_a_rule_just_in_time),
 		cmocka_unit_test(test_an_ad_hoc_grant),
+		cmocka_unit_test(test_a_grant_does_not_open_a_quarantine),
 		cmocka_unit_test(test_a_grant_in_observe_says_so),
 	};
 
