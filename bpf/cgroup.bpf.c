@@ -182,7 +182,7 @@ __inline int bh_caller(const struct bh_run *run, struct bh_facts *facts, struct 
 	reason = bh_who_of_cgroup(run, cgid, facts->uid, &caller);
 	/* who is in quarantine does not get out of it by another's socket */
 	if (run->flags & BH_CTL_QUARANTINE)
-		c->talk.me.held = bh_held_harder(run, c->talk.me.held, bh_who_held(run, &caller));
+		c->talk.me.held = bh_held_also(run, c->talk.me.held, &caller);
 	if (reason == BH_CONTINUE && caller.seg != c->talk.me.seg)
 		return BH_R_CGROUP_MISMATCH;
 	return reason;

@@ -389,9 +389,13 @@ static long bh_grant_try(__u32 i, struct bh_half *h)
 /* Slot + 1 of the harder quarantine that either end is in; 0 = none. */
 __global int bh_quarantine_ask(const struct bh_run *run, const struct bh_talk *t)
 {
+	__u32 mine, theirs;
+
 	if (!run || !t)
 		return 0;
-	return bh_held_harder(run, bh_who_held(run, &t->me), bh_who_held(run, &t->peer));
+	mine = bh_who_held(run, &t->me);
+	theirs = bh_who_held(run, &t->peer);
+	return bh_quarantine_of(run, theirs) > bh_quarantine_of(run, mine) ? theirs : mine;
 }
 
 /* Nothing opens for who is in quarantine but, unless it is a hard one, a failsafe. */

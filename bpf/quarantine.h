@@ -49,18 +49,6 @@ __global int bh_quarantine_more(__u32 a, __u32 b)
 	return x->until_ns >= y->until_ns ? a : b;
 }
 
-/* Of two the one that holds more now; 0 = neither does. */
-__global int bh_held_harder(const struct bh_run *run, __u32 a, __u32 b)
-{
-	int x, y;
-
-	if (!run)
-		return 0;
-	x = bh_quarantine_of(run, a);
-	y = bh_quarantine_of(run, b);
-	return y > x ? b : x ? a : 0;
-}
-
 /**
  * bh_who_held - slot + 1 of the quarantine that holds one end; 0 = none does
  *
@@ -69,13 +57,31 @@ __global int bh_held_harder(const struct bh_run *run, __u32 a, __u32 b)
 __global int bh_who_held(const struct bh_run *run, const struct bh_who *who)
 {
 	const __u32 *by_seg;
-	__u32 seg;
+	__u32 seg, own, other;
+	int mine, theirs;
 
 	if (!run || !who)
 		return 0;
 	seg = who->seg;
+	own = who->held;
 	by_seg = bpf_map_lookup_elem(&bh_held_segs, &seg);
-	return bh_held_harder(run, who->held, by_seg ? *by_seg : 0);
+	other = by_seg ? *by_seg : 0;
+	mine = bh_quarantine_of(run, own);
+	theirs = bh_quarantine_of(run, other);
+	if (theirs > mine)
+		return other;
+	return mine ? own : 0;
+}
+
+/* The harder of @own and what holds @who. A function of its own for the verifier's sake. */
+__global int bh_held_also(const struct bh_run *run, __u32 own, const struct bh_who *who)
+{
+	__u32 other;
+
+	if (!run || !who)
+		return own;
+	other = bh_who_held(run, who);
+	return bh_quarantine_of(run, other) > bh_quarantine_of(run, own) ? other : own;
 }
 
 #endif

@@ -203,16 +203,11 @@ __subprog int bh_tcp_judge(struct __sk_buff *skb, const struct bh_run *run, stru
 	facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
 	if (!facts)
 		facts = bh_facts_adopt(skb, sk);
-	if (!facts)
-		return bh_tcp_no_storage(skb, run, &c);
 	s = bpf_sk_storage_get(&bh_session, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	/* also where it can't be judged: who is in quarantine has no mode */
-	ends = bh_conv_ends(skb, run, facts, &c);
-	if (!s)
+	ends = facts ? bh_conv_ends(skb, run, facts, &c) : 0; /* bh_named_is_held() asks */
+	if (!facts || !s)
 		return bh_tcp_no_storage(skb, run, &c);
-	reason = bh_tcp_direction(s, facts, &c);
-	if (reason == BH_CONTINUE)
-		reason = ends;
+	reason = bh_tcp_direction(s, facts, &c) ?: ends;
 	if (reason == BH_R_NO_LISTENER)
 		return bh_tcp_peerless(skb, run, &c);
 	if (reason != BH_CONTINUE)

@@ -385,6 +385,19 @@ static void grants(const struct bh_jit *jit, size_t n)
 	assert_int_equal(bh_kern_grants(a.k, grant, jit, n, &d), 0);
 }
 
+/* @to: NULL is anybody */
+static void any_port(const char *from, const char *to, __u64 until_ns)
+{
+	memset(grant, 0, sizeof(grant));
+	grant[0] = (struct bh_grant){
+		.until_ns = until_ns,
+		.from = net_identity(&a, from),
+		.to = to ? net_identity(&a, to) : BH_ID_ANY,
+		.uid = BH_NO_UID,
+		.port_to = 65535,
+	};
+}
+
 static void test_a_rule_just_in_time(void **state)
 {
 	struct bh_jit jit = {0};
@@ -462,6 +475,34 @@ static void test_an_ad_hoc_grant(void **state)
 	talk_close(&t);
 }
 
+/* With nobody there to end it, and what it let through. */
+static void test_an_ad_hoc_grant_ends(void **state)
+{
+	struct talk t;
+	__u64 end = now_ns() + SECOND;
+
+	(void)state;
+	net_apply(&a, closed_map);
+	any_port("web", "db", end);
+	grants(NULL, 0);
+	t = talk_open(web, NULL, db, pup_serve(db, SOCK_STREAM, "127.0.0.1", 7006), "127.0.0.1",
+		      7006);
+	talk_both_ways(&t);
+	while (now_ns() < end)
+		(void)usleep(10000);
+	assert_int_equal(talk_try(web, NULL, "127.0.0.1", PORT), -EPERM);
+	assert_false(ask_udp(web, "127.0.0.1"));
+	net_mark(&a);
+	assert_true(pup_send(web, t.client_fd, "x") == 1);
+	for (int i = 0; i < 200 && !net_count(&a, BH_R_DEFAULT_DENY); i++)
+		(void)usleep(5000);
+	assert_true(net_count(&a, BH_R_DEFAULT_DENY) > 0);
+	assert_true(net_cut(&a) >= 1);
+	talk_close(&t);
+	memset(grant, 0, sizeof(grant));
+	grants(NULL, 0);
+}
+
 /* Neither kind opens anything for who is in quarantine. */
 static void test_a_grant_does_not_open_a_quarantine(void **state)
 {
@@ -469,14 +510,7 @@ static void test_a_grant_does_not_open_a_quarantine(void **state)
 
 	(void)state;
 	net_apply(&a, closed_map);
-	memset(grant, 0, sizeof(grant));
-	grant[0] = (struct bh_grant){
-		.until_ns = now_ns() + 60 * SECOND,
-		.from = net_identity(&a, "web"),
-		.to = net_identity(&a, "db"),
-		.uid = BH_NO_UID,
-		.port_to = 65535,
-	};
+	any_port("web", "db", now_ns() + 60 * SECOND);
 	jit.rule = pol_rule(&a.pol, "sre");
 	jit.until_ns = now_ns() + 60 * SECOND;
 	grants(&jit, 1);
@@ -499,14 +533,7 @@ static void test_a_grant_in_observe_says_so(void **state)
 {
 	(void)state;
 	net_apply(&a, closed_map);
-	memset(grant, 0, sizeof(grant));
-	grant[0] = (struct bh_grant){
-		.until_ns = now_ns() + 60 * SECOND,
-		.from = net_identity(&a, "lan"),
-		.to = BH_ID_ANY,
-		.uid = BH_NO_UID,
-		.port_to = 65535,
-	};
+	any_port("lan", NULL, now_ns() + 60 * SECOND);
 	grants(NULL, 0);
 	net_mark(&a);
 	assert_true(reaches(far, NULL, "10.77.0.2", 7080));
@@ -557,6 +584,7 @@ int main(void)
 		cmocka_unit_test(test_an_emergency_does_not_open_it),
 		cmocka_unit_test(test_a_rule_just_in_time),
 		cmocka_unit_test(test_an_ad_hoc_grant),
+		cmocka_unit_test(test_an_ad_hoc_grant_ends),
 		cmocka_unit_test(test_a_grant_does_not_open_a_quarantine),
 		cmocka_unit_test(test_a_grant_in_observe_says_so),
 	};
