@@ -240,6 +240,8 @@ void bh_agent_unwrite(const struct bh_agent *a, const struct bh_live *l);
 
 /* End the programs of other versions that stand beside ours, once ours enforce something newer. */
 void bh_agent_relieve(struct bh_agent *a);
+/* bh_holds_push() of what is live; what goes wrong is logged. */
+void bh_agent_holds_again(struct bh_agent *a);
 
 /* The live map again with the users of now; nothing happens if they mean the same. */
 int bh_agent_recompile(struct bh_agent *a, struct bh_diags *d);

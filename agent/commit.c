@@ -214,19 +214,11 @@ void bh_agent_relieve(struct bh_agent *a)
 	bh_record_agent(a, "handover", NULL);
 }
 
-int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, struct bh_diags *d)
+static int put_in_force(struct bh_agent *a, struct bh_live *l, struct bh_commit *c,
+			struct bh_diags *d)
 {
-	int r = bh_agent_rehearse(a, l, d, &c->generation);
+	int r = bh_agent_write_down(a, l, c->generation, d);
 
-	if (r == 0 && c->guard)
-		r = c->guard(a, l, c->generation, c->guard_ctx, d);
-	/* who is in quarantine is so from the first packet of the new map on */
-	if (r == 0)
-		r = bh_holds_push(a, l, d);
-	if (r == 0 && c->confirm_ns)
-		return bh_trial_begin(a, l, c, d);
-	if (r == 0)
-		r = bh_agent_write_down(a, l, c->generation, d);
 	if (r < 0)
 		return r;
 	r = bh_kern_publish(a->kern);
@@ -241,6 +233,32 @@ int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, 
 	bh_agent_tell_status(a);
 	c->cut = bh_kern_cut(a->kern, bh_net_destroy);
 	return 0;
+}
+
+/* There is one map again: those who were held by another alone are so no longer. */
+void bh_agent_holds_again(struct bh_agent *a)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+
+	if (bh_holds_push(a, &a->live, &d) < 0)
+		bh_log_diags(&d);
+}
+
+int bh_agent_commit(struct bh_agent *a, struct bh_live *l, struct bh_commit *c, struct bh_diags *d)
+{
+	int r = bh_agent_rehearse(a, l, d, &c->generation);
+
+	if (r == 0 && c->guard)
+		r = c->guard(a, l, c->generation, c->guard_ctx, d);
+	if (r < 0)
+		return r;
+	/* who is in quarantine is so from the first packet of the new map on */
+	r = bh_holds_push(a, l, d);
+	if (r == 0)
+		r = c->confirm_ns ? bh_trial_begin(a, l, c, d) : put_in_force(a, l, c, d);
+	if (!bh_trial_runs(a))
+		bh_agent_holds_again(a);
+	return r;
 }
 
 /* --- the same map again ------------------------------------------------------------------------ */

@@ -41,8 +41,9 @@ json_t *bh_holds_json(const struct bh_holds *h)
 
 	for (size_t i = 0; i < h->n_hold; i++)
 		if (append(holds,
-			   json_pack("{s:s s:s s:b}", "kind", kinds[h->hold[i].kind], "who",
-				     h->hold[i].who, "hard", h->hold[i].hard),
+			   json_pack("{s:s s:s s:b s:i}", "kind", kinds[h->hold[i].kind], "who",
+				     h->hold[i].who, "hard", h->hold[i].hard, "slot",
+				     (int)h->hold[i].slot),
 			   &h->hold[i].note) < 0)
 			return NULL;
 	for (size_t i = 0; i < h->n_granted; i++) {
@@ -106,7 +107,10 @@ static int kind_of(const char *word)
 static int hold_of(const json_t *o, struct bh_holds *ret)
 {
 	int kind = kind_of(json_string_value(json_object_get(o, "kind"))), r;
-	struct bh_hold h = {.hard = json_is_true(json_object_get(o, "hard"))};
+	struct bh_hold h = {
+		.hard = json_is_true(json_object_get(o, "hard")),
+		.slot = (__u32)json_integer_value(json_object_get(o, "slot")),
+	};
 	struct bh_fault f;
 
 	r = kind < 0 ? kind : text_of(o, "who", &h.who);

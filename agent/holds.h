@@ -22,8 +22,9 @@ struct bh_hold_note {
 
 struct bh_hold {
 	enum bh_hold_kind kind;
-	char *who; /* as it was said; also its name in the file */
-	bool hard; /* failsafes do not hold either */
+	char *who;  /* as it was said; also its name in the file */
+	bool hard;  /* failsafes do not hold either */
+	__u32 slot; /* in the kernel's table: stays his, as units and cgroups point there */
 	struct bh_cidr cidr;
 	struct bh_hold_note note;
 };
@@ -58,8 +59,9 @@ void bh_holds_free(struct bh_holds *h);
 int bh_holds_load(struct bh_agent *a, struct bh_diags *d);
 
 /*
- * To the kernel, with the names and numbers of @l: the live map, or the one that is about to be.
- * Return: 0 or -errno (see @d).
+ * To the kernel, with the names and numbers of @l: the live map, or the one that is about to be;
+ * then, and while a trial runs, those of what is enforced or may be again count as well. So it is
+ * called once more when a commit has come or failed. Return: 0 or -errno (see @d).
  */
 int bh_holds_push(struct bh_agent *a, const struct bh_live *l, struct bh_diags *d);
 

@@ -26,7 +26,8 @@ static __u64 held_generation(const struct bh_agent *a)
 
 /*
  * What the kernel enforces as `state` knows it. A trial is not in there: what it falls back to
- * is. One that ended with nobody there is settled first, and the disk catches up with it.
+ * is. One that ended with nobody there is settled first, and the disk catches up with it. A confirm
+ * that was cut short is in there: it counts, as it would after a reboot.
  */
 static __u64 live_generation(struct bh_agent *a, struct bh_state *s)
 {
@@ -34,8 +35,12 @@ static __u64 live_generation(struct bh_agent *a, struct bh_state *s)
 	_cleanup_diags_ struct bh_diags d = {0};
 	__u64 live;
 	struct bh_trial t;
+	bool said = false;
 
 	if (bh_kern_trial(a->kern, &t)) {
+		said = s->generation == t.generation;
+		if (said && bh_kern_confirm(a->kern) == 0)
+			return t.generation;
 		if (!t.fell)
 			return t.back;
 		bh_warning("generation %llu was not confirmed: what was before it is enforced",
@@ -43,8 +48,11 @@ static __u64 live_generation(struct bh_agent *a, struct bh_state *s)
 		(void)bh_kern_fall(a->kern);
 	}
 	live = bh_kern_generation(a->kern);
-	if (live && bh_unconfirmed_load(a->opts.state_dir, &d, &tried) == 0 &&
-	    tried.s.generation + 1 == live && s->generation == tried.back)
+	/* newer than what is enforced, and so enforced anew */
+	if (said)
+		s->generation = live + 1;
+	else if (live && bh_unconfirmed_load(a->opts.state_dir, &d, &tried) == 0 &&
+		 tried.s.generation + 1 == live && s->generation == tried.back)
 		s->generation = live;
 	return live;
 }

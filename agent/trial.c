@@ -14,7 +14,6 @@
 #include "control/record.h"
 #include "control/past.h"
 #include "control/state.h"
-#include "holds.h"
 
 bool bh_trial_runs(const struct bh_agent *a)
 {
@@ -139,6 +138,7 @@ int bh_trial_confirm(struct bh_agent *a, int *ret_cut, struct bh_diags *d)
 	bh_live_clear(&a->back);
 	a->state_trouble[0] = a->users_trouble[0] = '\0';
 	(void)bh_kern_set_ctl(a->kern, 0, BH_CTL_OBSERVE);
+	bh_agent_holds_again(a);
 	bh_agent_relieve(a);
 	bh_agent_tell_status(a);
 	bh_notice("generation %llu is confirmed", (unsigned long long)t.generation);
@@ -188,7 +188,6 @@ static void note(struct bh_agent *a, const struct bh_trial *t)
 
 int bh_trial_revert(struct bh_agent *a, const char *why)
 {
-	_cleanup_diags_ struct bh_diags d = {0};
 	struct bh_trial t;
 	int r;
 
@@ -203,8 +202,7 @@ int bh_trial_revert(struct bh_agent *a, const char *why)
 	disarm(a);
 	take_back(a);
 	write_back(a);
-	if (bh_holds_push(a, &a->live, &d) < 0)
-		bh_log_diags(&d);
+	bh_agent_holds_again(a);
 	bh_warning("generation %llu was REVERTED: %s; generation %llu is what was before",
 		   (unsigned long long)t.generation, why,
 		   (unsigned long long)bh_kern_generation(a->kern));

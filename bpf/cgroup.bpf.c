@@ -180,6 +180,9 @@ __inline int bh_caller(const struct bh_run *run, struct bh_facts *facts, struct 
 	if (reason != BH_CONTINUE || cgid == facts->cgid)
 		return reason;
 	reason = bh_who_of_cgroup(run, cgid, facts->uid, &caller);
+	/* who is in quarantine does not get out of it by another's socket */
+	if (run->flags & BH_CTL_QUARANTINE)
+		c->talk.me.held = bh_held_also(run, c->talk.me.held, &caller);
 	if (reason == BH_CONTINUE && caller.seg != c->talk.me.seg)
 		return BH_R_CGROUP_MISMATCH;
 	return reason;
@@ -316,7 +319,7 @@ __subprog int bh_call(struct bpf_sock_addr *ctx, const struct bh_said *said, enu
 	}
 	if (!applied)
 		return BH_OK;
-	if (!facts || (proto == IPPROTO_TCP && !s))
+	if (!facts)
 		return bh_verdict_named(&run, &c, BH_R_NO_STORAGE);
 	c.local_port = sk->src_port;
 	reason = bh_caller(&run, facts, &c);
@@ -324,6 +327,8 @@ __subprog int bh_call(struct bpf_sock_addr *ctx, const struct bh_said *said, enu
 		reason = BH_R_SOURCE_TAKEN;
 	if (reason == BH_CONTINUE)
 		reason = bh_call_peer(ctx, &run, &c);
+	if (reason == BH_CONTINUE && proto == IPPROTO_TCP && !s)
+		reason = BH_R_NO_STORAGE;
 	/* nobody there: it goes on unstamped, and the kernel refuses it */
 	if (reason == BH_R_NO_LISTENER && proto != IPPROTO_TCP)
 		return BH_OK;

@@ -30,15 +30,16 @@ enum bh_run_flags {
 /*
  * What ends by the clock, whoever is alive by then: an unconfirmed generation, an emergency. By
  * itself, as hardly ever there is one.
+ * @trial: bh_ctl.trial as it was before the generation was read
  */
-__global int bh_run_by_clock(struct bh_run *run)
+__global int bh_run_by_clock(struct bh_run *run, __u64 trial)
 {
 	const struct bh_ctl *ctl = bh_ctl_get();
 	__u64 now = bpf_ktime_get_boot_ns();
 
 	if (!ctl || !run)
 		return 0;
-	if (BH_STAMP_GEN(run->gen) == ctl->trial && now >= ctl->trial_ns) {
+	if (BH_STAMP_GEN(run->gen) == trial && now >= ctl->trial_ns) {
 		run->gen = ctl->back ? run->gen + 1 : 0;
 		run->side ^= 1;
 		run->flags |= BH_RUN_FELL;
@@ -48,24 +49,30 @@ __global int bh_run_by_clock(struct bh_run *run)
 	return 0;
 }
 
-/* Return: false if nothing was ever enforced here, or the control word is missing. */
+/*
+ * In this order, each before what its writer stores ahead of it (agent/kern/trial.c): a trial that
+ * was settled is none of the generation that is read next, and a verdict with the new turn's stamp
+ * rests on what the turn is moved for. Return: false if nothing was ever enforced here, or the
+ * control word is missing.
+ */
 __inline bool bh_run_begin(struct bh_run *ret)
 {
-	const struct bh_ctl *ctl = bh_ctl_get();
-	__u64 gen;
+	const volatile struct bh_ctl *ctl = bh_ctl_get();
+	__u64 gen, trial;
 
 	if (!ctl)
 		return false;
-	gen = bh_ctl_gen(ctl);
+	trial = ctl->trial;
+	gen = ctl->gen;
 	ret->gen = BH_STAMP(gen, ctl->turn);
-	ret->now_ns = 0;
-	ret->netns = ctl->netns;
 	ret->flags = ctl->flags;
+	ret->netns = ctl->netns;
+	ret->now_ns = 0;
 	ret->side = BH_SIDE(gen);
 	if (!gen)
 		return false;
-	if (ctl->trial || ctl->open_ns)
-		bh_run_by_clock(ret);
+	if (trial || ctl->open_ns)
+		bh_run_by_clock(ret, trial);
 	return ret->gen != 0;
 }
 

@@ -195,7 +195,7 @@ __subprog int bh_tcp_judge(struct __sk_buff *skb, const struct bh_run *run, stru
 	const struct bh_facts *facts;
 	struct bh_session *s;
 	struct bh_conv c;
-	int reason;
+	int reason, ends;
 
 	bh_conv_begin(&c, skb, IPPROTO_TCP, way);
 	bh_sk_local(sk, &c.local_addr, &c.local_port);
@@ -204,11 +204,10 @@ __subprog int bh_tcp_judge(struct __sk_buff *skb, const struct bh_run *run, stru
 	if (!facts)
 		facts = bh_facts_adopt(skb, sk);
 	s = bpf_sk_storage_get(&bh_session, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	ends = facts ? bh_conv_ends(skb, run, facts, &c) : 0; /* bh_named_is_held() asks */
 	if (!facts || !s)
 		return bh_tcp_no_storage(skb, run, &c);
-	reason = bh_tcp_direction(s, facts, &c);
-	if (reason == BH_CONTINUE)
-		reason = bh_conv_ends(skb, run, facts, &c);
+	reason = bh_tcp_direction(s, facts, &c) ?: ends;
 	if (reason == BH_R_NO_LISTENER)
 		return bh_tcp_peerless(skb, run, &c);
 	if (reason != BH_CONTINUE)

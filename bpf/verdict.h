@@ -155,11 +155,20 @@ __global int bh_verdict(const struct bh_run *run, const struct bh_conv *c,
 	return !!r->pass;
 }
 
+/* Is either end in quarantine, or is one not known that may be? */
+__global int bh_named_is_held(const struct bh_run *run, const struct bh_talk *t, int reason)
+{
+	if (!run || !t || !(run->flags & BH_CTL_QUARANTINE))
+		return 0;
+	return reason == BH_R_CGROUP_UNKNOWN || (reason == BH_R_NO_STORAGE && !t->me.seg) ||
+	       bh_quarantine_ask(run, t);
+}
+
 /**
  * bh_verdict_named - a reason that needs no policy, on the same way out
  *
- * Denies by name have a mode too, the local end's; what is malformed or in quarantine has none,
- * and where the local end is not known the mode of `unassigned` speaks for the map.
+ * Denies by name have a mode too, the local end's; what is malformed has none, nor has who is in
+ * quarantine, and where the local end is not known the mode of `unassigned` speaks for the map.
  */
 __global int bh_verdict_named(const struct bh_run *run, const struct bh_conv *c, int reason)
 {
@@ -169,7 +178,7 @@ __global int bh_verdict_named(const struct bh_run *run, const struct bh_conv *c,
 		return 0;
 	bh_ruling_set(&r, reason);
 	if (reason >= BH_R_DEFAULT_DENY && reason != BH_R_QUARANTINE &&
-	    bh_seg_observes(run, c->talk.me.seg))
+	    bh_seg_observes(run, c->talk.me.seg) && !bh_named_is_held(run, &c->talk, reason))
 		r.pass = r.observe = 1;
 	if (bh_broken(4) && reason == BH_R_NO_STORAGE)
 		r.pass = 1;

@@ -19,6 +19,7 @@
  */
 #include "kernel.h"
 #include "match.h"
+#include "quarantine.h"
 
 #define BH_CSS_ONLINE (1 << 1) /* include/linux/cgroup-defs.h; off: the directory is gone */
 
@@ -102,16 +103,21 @@ __inline void make_root(void)
 	bh_side_of_root(&made.side[1], 1);
 }
 
-/* A unit in quarantine is so by its name: it does not get out of it by a restart. */
+/*
+ * A unit in quarantine is so by its name: it does not get out of it by a restart. Nor out of that of
+ * a slice around it.
+ */
 __inline void make_held(void)
 {
 	const __u32 *held;
+	__u32 more;
 
 	bh_child.exact.node = 0;
 	held = bpf_map_lookup_elem(&bh_held_units, &bh_child.exact);
-	if (held)
-		made.flags =
-			(made.flags & ((1u << BH_CG_HELD_SHIFT) - 1)) | *held << BH_CG_HELD_SHIFT;
+	if (!held)
+		return;
+	more = bh_quarantine_more(made.flags >> BH_CG_HELD_SHIFT, *held);
+	made.flags = (made.flags & ((1u << BH_CG_HELD_SHIFT) - 1)) | more << BH_CG_HELD_SHIFT;
 }
 
 /* False: @cg is not below the root, or its parent found no room. */

@@ -41,6 +41,14 @@ static int answer(struct bh_agent *a, json_int_t for_s, int cut, struct bh_reply
 	return reply->data ? 0 : -ENOMEM;
 }
 
+/* Also of another version's programs beside ours, where an upgrade was cut short: both deny. */
+static void set_open(struct bh_agent *a, __u64 until_ns)
+{
+	bh_kern_set_open(a->kern, until_ns);
+	for (struct bh_kern *set = bh_kern_next(a->kern); set; set = bh_kern_next(set))
+		bh_kern_set_open(set, until_ns);
+}
+
 static int open_it(struct bh_agent *a, const struct bh_call *call, json_int_t for_s,
 		   struct bh_reply *reply)
 {
@@ -53,7 +61,7 @@ static int open_it(struct bh_agent *a, const struct bh_call *call, json_int_t fo
 	if (!*reason)
 		return bh_reply_fail(reply, BH_EXIT_USAGE, "say it for whoever reads the audit log",
 				     "the reason is empty");
-	bh_kern_set_open(a->kern, a->clock->boot_ns() + (__u64)for_s * 1000000000ull);
+	set_open(a, a->clock->boot_ns() + (__u64)for_s * 1000000000ull);
 	r = bh_emergency_watch(a);
 	bh_error("EMERGENCY: for %lld s nothing is denied but by name: %s (%s)", (long long)for_s,
 		 reason, by ? by : "?");
@@ -66,7 +74,7 @@ static int close_it(struct bh_agent *a, struct bh_reply *reply)
 
 	if (!bh_kern_open_until(a->kern))
 		return bh_reply_fail(reply, BH_EXIT_NO, NULL, "there is no emergency");
-	bh_kern_set_open(a->kern, 0);
+	set_open(a, 0);
 	r = bh_emergency_watch(a);
 	bh_notice("the emergency was ended");
 	return r < 0 ? r : answer(a, 0, bh_kern_cut(a->kern, bh_net_destroy), reply);

@@ -169,8 +169,10 @@ static int grant(struct bh_agent *a, struct bh_granted *g, struct bh_reply *repl
 		  g->rule ? "" : g->port, g->note.reason, g->note.by);
 	r = bh_granted_add(a->holds, g);
 	if (r == -E2BIG)
-		return bh_reply_fail(reply, BH_EXIT_FAILED, "revoke some: bulkhead get grants",
-				     "there are %d grants already", BH_GRANTS_MAX);
+		return bh_reply_fail(
+			reply, BH_EXIT_FAILED, "revoke some: bulkhead get grants",
+			"there is no room for it: %zu grants are open, with %d ports at most",
+			a->holds->n_granted, BH_GRANTS_MAX);
 	if (r == 0)
 		r = bh_holds_changed(a, &cut, &reply->diags);
 	if (r < 0)

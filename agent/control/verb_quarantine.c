@@ -135,6 +135,10 @@ static int hold(struct bh_agent *a, struct bh_hold *h, struct bh_reply *reply)
 				     "there are %d quarantines already", BH_QUARANTINE_MAX);
 	if (r == 0)
 		r = bh_holds_changed(a, &cut, &reply->diags);
+	if (r == 0 && !bh_kern_generation(a->kern))
+		(void)bh_diag_add(&reply->diags, BH_WARNING, NULL,
+				  "apply a map: bulkhead apply FILE",
+				  "nothing is enforced on this host: it begins with a map");
 	return r ? r : answer("quarantined", who, cut, reply);
 }
 

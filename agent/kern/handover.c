@@ -179,6 +179,9 @@ static int relieve(struct bh_kern *k, struct bh_kern *s, struct bh_diags *d)
 {
 	int r = bh_nic_take(k, s);
 
+	/* an emergency was for this host, and not for the version that it began in */
+	if (bh_kern_open_until(s) > bh_kern_open_until(k))
+		bh_kern_set_open(k, bh_kern_open_until(s));
 	if (r == 0)
 		r = bh_nic_refresh(k, d);
 	if (r == 0)

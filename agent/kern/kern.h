@@ -85,7 +85,7 @@ int bh_kern_detach(struct bh_kern *k);
 
 /*
  * The pins of another ABI that stand beside ours, NULL: none, and those beside them. Good for
- * bh_kern_abi() and bh_kern_generation(); they go with @k.
+ * bh_kern_abi(), bh_kern_generation() and bh_kern_set_open(); they go with @k.
  */
 struct bh_kern *bh_kern_next(const struct bh_kern *k);
 int bh_kern_abi(const struct bh_kern *k);

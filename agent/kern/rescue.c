@@ -91,7 +91,8 @@ int bh_kern_go_back(struct bh_kern *k, __u64 *ret_gen, __u64 *ret_was)
 	}
 	gen = k->ctl->gen;
 	r = other_side(k, gen, ret_was);
-	if (r == 0 && !*ret_was)
+	/* what a trial fell back from is older by its number alone */
+	if (r == 0 && (!*ret_was || gen == bh_kern_floor(k)))
 		r = -ENOENT;
 	if (r < 0)
 		return r;

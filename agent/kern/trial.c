@@ -127,12 +127,15 @@ int bh_kern_fall(struct bh_kern *k)
 
 void bh_kern_turn(struct bh_kern *k)
 {
-	/* the stamp has room for 16 bits */
-	store(&k->ctl->turn, (k->ctl->turn + 1) & 0xffff);
+	/* the stamp takes 16 bits of it; atomic, as `rescue` opens an emergency beside an agent */
+	__atomic_fetch_add(&k->ctl->turn, 1, __ATOMIC_RELEASE);
 }
 
 void bh_kern_set_open(struct bh_kern *k, __u64 until_ns)
 {
+	/* a set whose control word is gone denies by nothing that could be told */
+	if (!k->ctl)
+		return;
 	store(&k->ctl->open_ns, until_ns);
 	bh_kern_turn(k);
 }

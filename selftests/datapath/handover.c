@@ -235,6 +235,26 @@ static void test_claimed(void **state)
 		assert_true(t->ours.slot[i].gen == ~0ull);
 }
 
+/* The last: it ends the other set. What was opened for the host stays open. */
+static void test_relief_in_an_emergency(void **state)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	struct two *t = *state;
+	__u64 until = now_ns() + 60000000000;
+	struct bh_ctl *ctl;
+
+	bh_kern_set_open(bh_kern_next(t->k), until);
+	assert_true(bh_kern_open_until(t->k) == 0);
+	t->k->ctl->gen = bh_kern_generation(bh_kern_next(t->k)) + 1;
+	assert_int_equal(bh_kern_relieve(t->k, &d), 1);
+	assert_true(bh_kern_open_until(t->k) == until);
+	/* a set whose control word is gone can't be opened */
+	ctl = t->k->ctl;
+	t->k->ctl = NULL;
+	bh_kern_set_open(t->k, until);
+	t->k->ctl = ctl;
+}
+
 /* --- run ----------------------------------------------------------------------------------------- */
 
 static int up(void **state)
@@ -277,7 +297,7 @@ int main(void)
 		TEST(test_a_peer),	TEST(test_same_place),
 		TEST(test_nobody),	TEST(test_an_answer_is_no_question),
 		TEST(test_eight_peers), TEST(test_who_has_to_go),
-		TEST(test_claimed),
+		TEST(test_claimed),	TEST(test_relief_in_an_emergency),
 	};
 
 	return cmocka_run_group_tests(tests, up, down);

@@ -187,6 +187,36 @@ static void test_table(void **state)
 	assert_int_equal(bad, 0);
 }
 
+/* What is malformed or denied by name is dropped all the same, and nothing else. */
+static void test_an_emergency(void **state)
+{
+	size_t n = 0;
+
+	(void)state;
+	bh_kern_set_open(kern, ~0ull);
+	assert_int_equal(bh_kern_reasons(kern, before), 0);
+	for (size_t i = 0; i < 2 * n_packet_rows; i++) {
+		const struct packet_row *row = &packet_rows[i / 2];
+		enum bh_reason want = i & 1 ? row->v6 : row->v4, got;
+		bool drops = want == BH_R_RULE_DENY ||
+			     (want >= BH_R_MALFORMED_L2 && want < BH_R_DEFAULT_DENY);
+		struct pkt p;
+		int verdict;
+
+		if (!want)
+			continue;
+		packet_build(row, i & 1, &p);
+		verdict = run(p.data, p.len);
+		got = counted();
+		if (verdict != (drops ? DROP : PASS) || (drops && got != want))
+			fail_msg("IPv%d: %s: reason %d, verdict %d", i & 1 ? 6 : 4, row->says, got,
+				 verdict);
+		n += drops;
+	}
+	bh_kern_set_open(kern, 0);
+	assert_true(n > 50);
+}
+
 /* --- what is not IP ------------------------------------------------------------------------------------------ */
 
 /* Whose it is is not known: the mode of `unassigned` speaks for the map. */
@@ -276,6 +306,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_an_emergency),
 		cmocka_unit_test(test_not_ip),
 		cmocka_unit_test(test_a_frame_cut_short_is_dropped),
 		cmocka_unit_test(test_every_frame_gets_an_answer),

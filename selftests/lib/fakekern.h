@@ -14,6 +14,7 @@
 static struct {
 	__u64 gen, staged, floor;
 	__u64 beside; /* generation of another ABI's set; 0 = there is none */
+	__u64 beside_open_ns;
 	__u64 trial, back, trial_ns, open_ns; /* as in struct bh_ctl */
 	__u64 now_ns;			      /* against trial_ns */
 	int turns, confirm_error;
@@ -142,6 +143,8 @@ int bh_kern_confirm(_unused_ struct bh_kern *k)
 {
 	if (fake.confirm_error)
 		return fake.confirm_error;
+	if (fake_fell())
+		return -ETIME;
 	fake.trial = 0;
 	return 0;
 }
@@ -160,9 +163,9 @@ void bh_kern_turn(_unused_ struct bh_kern *k)
 	fake.turns++;
 }
 
-void bh_kern_set_open(_unused_ struct bh_kern *k, __u64 until_ns)
+void bh_kern_set_open(struct bh_kern *k, __u64 until_ns)
 {
-	fake.open_ns = until_ns;
+	*(k == FAKE_BESIDE ? &fake.beside_open_ns : &fake.open_ns) = until_ns;
 }
 
 __u64 bh_kern_open_until(_unused_ const struct bh_kern *k)

@@ -201,6 +201,54 @@ static void test_packet_sockets(void **state)
 		}
 }
 
+/* --- quarantine -------------------------------------------------------------------------------------------------- */
+
+static struct bh_quarantine slot[BH_QUARANTINE_MAX];
+
+/* A unit, or an address; NULL: nobody. */
+static void hold(const char *who)
+{
+	struct bh_member held = {.by = BH_HELD_UNIT, .held = 1};
+	_cleanup_diags_ struct bh_diags d = {0};
+	struct bh_addr addr;
+
+	slot[0].flags = who ? BH_QUARANTINE_ON : 0;
+	if (who && strstr(who, ".service")) {
+		(void)snprintf(held.unit, sizeof(held.unit), "%s", who);
+	} else if (who) {
+		addr = pol_addr(who);
+		held.by = BH_HELD_ADDR;
+		held.prefix.prefixlen = 128;
+		memcpy(held.prefix.addr, addr.b, sizeof(addr.b));
+	}
+	assert_int_equal(bh_kern_quarantine(a.k, slot, &held, who != NULL, &d), 0);
+	net_mark(&a);
+}
+
+/* Who may write frames may not in quarantine, nor to or for an address that is in it. */
+static void test_frames_in_quarantine(void **state)
+{
+	uint8_t mac[6];
+	struct pkt p;
+
+	(void)state;
+	mac_of(b.ns, "b0", mac);
+	for (int v6 = 0; v6 < 2; v6++) {
+		const char *const who[] = {"tool.service", far_addr[v6], web_addr[v6]};
+
+		frame(&p, web_addr[v6], far_addr[v6], 40000, PORT);
+		for (size_t i = 0; i < ARRAY_SIZE(who); i++) {
+			hold(who[i]);
+			(void)write_frame(tool, &ways[0], "a0", mac, &p, v6);
+			assert_false(hears(far, server[v6], PUP_SHORT_MS));
+			net_told(&a, BH_EVENT_DENY, BH_R_QUARANTINE);
+		}
+		hold(NULL);
+		assert_int_equal(write_frame(tool, &ways[0], "a0", mac, &p, v6), 0);
+		assert_true(hears(far, server[v6], PUP_PATIENCE_MS));
+	}
+}
+
 /* A DHCP client writes frames before it has an address: these, and no others. */
 static void test_a_dhcp_client_writes_nothing_else(void **state)
 {
@@ -322,11 +370,13 @@ static void test_the_loopback_device(void **state)
 
 static const char *const box_addr[] = {"10.78.0.2", "fd78::2"};
 
-/* A network namespace whose only way out is through a. */
+/* A network namespace whose only way out is through a. Made once. */
 static int make_box(void)
 {
-	int box;
+	static int box = -1;
 
+	if (box >= 0)
+		return box;
 	assert_int_equal(ns_make(&box), 0);
 	assert_int_equal(ns_veth(a.ns, "box0", "10.78.0.1/24", box, "eth0", "10.78.0.2/24"), 0);
 	assert_int_equal(ns_addr(a.ns, "box0", "fd78::1/64"), 0);
@@ -347,8 +397,7 @@ static int make_box(void)
  */
 static void test_a_containers_frames(void **state)
 {
-	int box = make_box();
-	struct puppet *p = pup_start("a/system.slice/shut_box.service", box);
+	struct puppet *p = pup_start("a/system.slice/shut_box.service", make_box());
 	uint8_t mac[6];
 	struct pkt f;
 
@@ -373,7 +422,42 @@ static void test_a_containers_frames(void **state)
 	}
 	net_apply(&a, map);
 	pup_stop(p);
-	(void)close(box);
+}
+
+/* What is forwarded is nobody's here: whoever of the two is in quarantine, it goes no further. */
+static void test_forwarded_in_quarantine(void **state)
+{
+	struct puppet *p = pup_start("a/system.slice/shut_box.service", make_box());
+	struct puppet *outside = net_puppet(&b, "tool.service");
+	uint8_t mac[6], near[6];
+	struct pkt f;
+
+	(void)state;
+	mac_of(a.ns, "box0", mac);
+	mac_of(a.ns, "a0", near);
+	(void)bh_kern_set_ctl(a.k, BH_CTL_FWD4 | BH_CTL_FWD6, 0);
+	for (int v6 = 0; v6 < 2; v6++) {
+		const char *const who[] = {box_addr[v6], far_addr[v6]};
+
+		for (size_t i = 0; i < ARRAY_SIZE(who); i++) {
+			hold(who[i]);
+			frame(&f, box_addr[v6], far_addr[v6], 40000, PORT);
+			assert_int_equal(write_frame(p, &ways[0], "eth0", mac, &f, v6), 0);
+			assert_false(hears(far, server[v6], PUP_SHORT_MS));
+			net_told(&a, BH_EVENT_DENY, BH_R_QUARANTINE);
+			net_mark(&a);
+			frame(&f, far_addr[v6], box_addr[v6], 40000, PORT);
+			assert_int_equal(write_frame(outside, &ways[0], "b0", near, &f, v6), 0);
+			net_told(&a, BH_EVENT_DENY, BH_R_QUARANTINE);
+		}
+		hold(NULL);
+		frame(&f, box_addr[v6], far_addr[v6], 40000, PORT);
+		assert_int_equal(write_frame(p, &ways[0], "eth0", mac, &f, v6), 0);
+		assert_true(hears(far, server[v6], PUP_PATIENCE_MS));
+	}
+	(void)bh_kern_set_ctl(a.k, 0, BH_CTL_FWD4 | BH_CTL_FWD6);
+	pup_stop(outside);
+	pup_stop(p);
 }
 
 /* --- the group --------------------------------------------------------------------------------------------------- */
@@ -412,11 +496,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_packet_sockets, each_test),
+		cmocka_unit_test_setup(test_frames_in_quarantine, each_test),
 		cmocka_unit_test_setup(test_a_dhcp_client_writes_nothing_else, each_test),
 		cmocka_unit_test_setup(test_xdp_sockets, each_test),
 		cmocka_unit_test_setup(test_other_options_are_left_alone, each_test),
 		cmocka_unit_test_setup(test_the_loopback_device, each_test),
 		cmocka_unit_test_setup(test_a_containers_frames, each_test),
+		cmocka_unit_test_setup(test_forwarded_in_quarantine, each_test),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -75,6 +75,41 @@ static void test_no_memory_no_session(void **state)
 	pup_stop(db);
 }
 
+/* Who is in quarantine has no mode, also where nothing can be noted. */
+static void test_no_memory_no_way_out_of_quarantine(void **state)
+{
+	static struct bh_quarantine slot[BH_QUARANTINE_MAX] = {{0, BH_QUARANTINE_ON, 0}};
+	struct bh_member held = {.by = BH_HELD_UNIT, .held = 1, .unit = "web.service"};
+	_cleanup_diags_ struct bh_diags d = {0};
+	struct puppet *web, *db;
+	int fd[3];
+
+	(void)state;
+	if (!net_has_sysctl(&a, "net/core/optmem_max"))
+		skip();
+	web = net_puppet(&a, "web.service");
+	db = net_puppet(&a, "db.service");
+	net_apply(&a, "segments:\n"
+		      "  web: { match: { unit: web.service }, mode: observe }\n"
+		      "  db: { match: { unit: db.service }, mode: observe }\n"
+		      "  unassigned: { mode: observe }\n");
+	(void)pup_serve(db, SOCK_STREAM, "::", 5432);
+	for (size_t i = 0; i < ARRAY_SIZE(fd); i++)
+		fd[i] = pup_socket(i == 2 ? db : web, AF_INET6, SOCK_STREAM, 0);
+	net_sysctl(&a, "net/core/optmem_max", "64");
+	/* in observe it passes */
+	assert_int_equal(pup_connect(web, fd[0], "::1", 5432), 0);
+	assert_int_equal(bh_kern_quarantine(a.k, slot, &held, 1, &d), 0);
+	assert_int_equal(pup_connect(web, fd[1], "::1", 5432), -EPERM);
+	/* who is not in quarantine goes on */
+	assert_int_equal(pup_connect(db, fd[2], "::1", 5432), 0);
+	net_sysctl(&a, "net/core/optmem_max", "131072");
+	slot[0].flags = 0;
+	assert_int_equal(bh_kern_quarantine(a.k, slot, NULL, 0, &d), 0);
+	pup_stop(web);
+	pup_stop(db);
+}
+
 static void test_no_memory_no_datagram(void **state)
 {
 	struct puppet *web = net_puppet(&a, "web.service"), *db = net_puppet(&a, "db.service");
@@ -111,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_memory_no_session),
+		cmocka_unit_test(test_no_memory_no_way_out_of_quarantine),
 		cmocka_unit_test(test_no_memory_no_datagram),
 	};
 

@@ -16,18 +16,20 @@
 #define SECOND 1000000000ull
 
 static struct net_host a, b;
-static struct puppet *web, *db, *far;
+static struct puppet *web, *db, *far, *one, *two;
 
-static const char map[] = "segments:\n"
-			  "  web: { match: { unit: web.service } }\n"
-			  "  db: { match: { unit: db.service }, mode: observe }\n"
-			  "  lan: { match: { cidr: [10.77.0.8/29, fd77::/112] } }\n"
-			  "  desk: { match: { cidr: [10.77.0.12/32] } }\n"
-			  "allow:\n"
-			  "  - { id: in, from: [web, lan, desk], to: [db, web], port: any }\n"
-			  "  - { id: out, from: [web, db], to: [lan, desk, web], port: any }\n"
-			  "failsafe:\n"
-			  "  - { from: { cidr: [10.77.0.11/32] }, port: tcp/7022 }\n";
+static const char map[] =
+	"segments:\n"
+	"  web: { match: { unit: web.service } }\n"
+	"  db: { match: { unit: db.service }, mode: observe }\n"
+	"  lan: { match: { cidr: [10.77.0.8/29, fd77::/112] } }\n"
+	"  desk: { match: { cidr: [10.77.0.12/32] } }\n"
+	"  twins: { match: [ { unit: one.service }, { unit: two.service } ] }\n"
+	"allow:\n"
+	"  - { id: in, from: [web, lan, desk], to: [db, web], port: any }\n"
+	"  - { id: out, from: [web, db, twins], to: [lan, desk, web], port: any }\n"
+	"failsafe:\n"
+	"  - { from: { cidr: [10.77.0.11/32] }, port: tcp/7022-7023 }\n";
 
 static __u64 now_ns(void)
 {
@@ -179,6 +181,76 @@ static void test_a_unit(void **state)
 	assert_true(reaches(web, NULL, "10.77.0.11", PORT));
 }
 
+/* A quarantine of its own does not get it out of that of the slice around it. */
+static void test_a_unit_in_a_slice(void **state)
+{
+	struct puppet *inner;
+
+	(void)state;
+	net_apply(&a, map);
+	release_all();
+	hold_unit("other.slice");
+	hold_unit("web.service");
+	slot[1].until_ns = now_ns() + SECOND;
+	in_force();
+	inner = net_puppet(&a, "other.slice/web.service");
+	assert_false(reaches(web, NULL, "10.77.0.11", PORT));
+	assert_false(reaches(inner, NULL, "10.77.0.11", PORT));
+	(void)usleep(1100000);
+	assert_true(reaches(web, NULL, "10.77.0.11", PORT));
+	assert_false(reaches(inner, NULL, "10.77.0.11", PORT));
+	/* nor is it softer there */
+	(void)pup_serve(inner, SOCK_STREAM, "10.77.0.3", 7023);
+	assert_true(reaches(far, "10.77.0.11", "10.77.0.3", 7023));
+	slot[0].flags |= BH_QUARANTINE_HARD;
+	slot[1].until_ns = 0;
+	in_force();
+	assert_false(reaches(far, "10.77.0.11", "10.77.0.3", 7023));
+	pup_stop(inner);
+	release_all();
+	in_force();
+}
+
+/* A socket of somebody who is in none, of another segment or of the same one. */
+static int borrowed(struct puppet *from, struct puppet *by, int type)
+{
+	int own = pup_socket(from, AF_INET, type, 0), fd = pup_pass(from, own, by), r;
+
+	assert_int_equal(pup_close(from, own), 0);
+	r = type == SOCK_STREAM ? pup_connect(by, fd, "10.77.0.11", PORT)
+				: pup_sendto(by, fd, "x", "10.77.0.11", PORT);
+	assert_int_equal(pup_close(by, fd), 0);
+	return r;
+}
+
+static void test_another_ones_socket_does_not_help(void **state)
+{
+	static const int type[] = {SOCK_STREAM, SOCK_DGRAM};
+
+	(void)state;
+	net_apply(&a, map);
+	for (size_t i = 0; i < ARRAY_SIZE(type); i++) {
+		release_all();
+		in_force();
+		/* db observes, so its socket may be lent */
+		assert_true(borrowed(db, web, type[i]) >= 0);
+		assert_true(borrowed(two, one, type[i]) >= 0);
+		hold_unit("web.service");
+		hold_unit("one.service");
+		in_force();
+		assert_int_equal(borrowed(db, web, type[i]), -EPERM);
+		assert_int_equal(borrowed(two, one, type[i]), -EPERM);
+		assert_true(borrowed(one, two, type[i]) < 0);
+		assert_true(reaches(two, NULL, "10.77.0.11", PORT));
+		release_all();
+		hold_segment("web");
+		in_force();
+		assert_int_equal(borrowed(db, web, type[i]), -EPERM);
+	}
+	release_all();
+	in_force();
+}
+
 static void test_an_address(void **state)
 {
 	static const struct {
@@ -313,6 +385,19 @@ static void grants(const struct bh_jit *jit, size_t n)
 	assert_int_equal(bh_kern_grants(a.k, grant, jit, n, &d), 0);
 }
 
+/* @to: NULL is anybody */
+static void any_port(const char *from, const char *to, __u64 until_ns)
+{
+	memset(grant, 0, sizeof(grant));
+	grant[0] = (struct bh_grant){
+		.until_ns = until_ns,
+		.from = net_identity(&a, from),
+		.to = to ? net_identity(&a, to) : BH_ID_ANY,
+		.uid = BH_NO_UID,
+		.port_to = 65535,
+	};
+}
+
 static void test_a_rule_just_in_time(void **state)
 {
 	struct bh_jit jit = {0};
@@ -390,18 +475,65 @@ static void test_an_ad_hoc_grant(void **state)
 	talk_close(&t);
 }
 
+/* With nobody there to end it, and what it let through. */
+static void test_an_ad_hoc_grant_ends(void **state)
+{
+	struct talk t;
+	__u64 end = now_ns() + SECOND;
+
+	(void)state;
+	net_apply(&a, closed_map);
+	any_port("web", "db", end);
+	grants(NULL, 0);
+	t = talk_open(web, NULL, db, pup_serve(db, SOCK_STREAM, "127.0.0.1", 7006), "127.0.0.1",
+		      7006);
+	talk_both_ways(&t);
+	while (now_ns() < end)
+		(void)usleep(10000);
+	assert_int_equal(talk_try(web, NULL, "127.0.0.1", PORT), -EPERM);
+	assert_false(ask_udp(web, "127.0.0.1"));
+	net_mark(&a);
+	assert_true(pup_send(web, t.client_fd, "x") == 1);
+	for (int i = 0; i < 200 && !net_count(&a, BH_R_DEFAULT_DENY); i++)
+		(void)usleep(5000);
+	assert_true(net_count(&a, BH_R_DEFAULT_DENY) > 0);
+	assert_true(net_cut(&a) >= 1);
+	talk_close(&t);
+	memset(grant, 0, sizeof(grant));
+	grants(NULL, 0);
+}
+
+/* Neither kind opens anything for who is in quarantine. */
+static void test_a_grant_does_not_open_a_quarantine(void **state)
+{
+	struct bh_jit jit = {0};
+
+	(void)state;
+	net_apply(&a, closed_map);
+	any_port("web", "db", now_ns() + 60 * SECOND);
+	jit.rule = pol_rule(&a.pol, "sre");
+	jit.until_ns = now_ns() + 60 * SECOND;
+	grants(&jit, 1);
+	assert_true(reaches(web, NULL, "127.0.0.1", PORT));
+	assert_true(reaches(far, NULL, "10.77.0.1", PORT));
+	release_all();
+	hold_unit("db.service");
+	in_force();
+	assert_false(reaches(web, NULL, "127.0.0.1", PORT));
+	assert_false(ask_udp(web, "127.0.0.1"));
+	assert_false(reaches(far, NULL, "10.77.0.1", PORT));
+	release_all();
+	in_force();
+	assert_true(reaches(web, NULL, "127.0.0.1", PORT));
+	memset(grant, 0, sizeof(grant));
+	grants(NULL, 0);
+}
+
 static void test_a_grant_in_observe_says_so(void **state)
 {
 	(void)state;
 	net_apply(&a, closed_map);
-	memset(grant, 0, sizeof(grant));
-	grant[0] = (struct bh_grant){
-		.until_ns = now_ns() + 60 * SECOND,
-		.from = net_identity(&a, "lan"),
-		.to = BH_ID_ANY,
-		.uid = BH_NO_UID,
-		.port_to = 65535,
-	};
+	any_port("lan", NULL, now_ns() + 60 * SECOND);
 	grants(NULL, 0);
 	net_mark(&a);
 	assert_true(reaches(far, NULL, "10.77.0.2", 7080));
@@ -421,6 +553,8 @@ static int up(void **state)
 	web = net_puppet(&a, "web.service");
 	db = net_puppet(&a, "db.service");
 	far = net_puppet(&b, "far.service");
+	one = net_puppet(&a, "one.service");
+	two = net_puppet(&a, "two.service");
 	(void)pup_serve(db, SOCK_STREAM, "::", PORT);
 	(void)pup_serve(db, SOCK_STREAM, "127.0.0.1", 7001);
 	(void)pup_serve(db, SOCK_DGRAM, "127.0.0.1", PORT);
@@ -441,6 +575,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_segment),
 		cmocka_unit_test(test_a_unit),
+		cmocka_unit_test(test_a_unit_in_a_slice),
+		cmocka_unit_test(test_another_ones_socket_does_not_help),
 		cmocka_unit_test(test_an_address),
 		cmocka_unit_test(test_a_hole),
 		cmocka_unit_test(test_a_hard_one),
@@ -448,6 +584,8 @@ int main(void)
 		cmocka_unit_test(test_an_emergency_does_not_open_it),
 		cmocka_unit_test(test_a_rule_just_in_time),
 		cmocka_unit_test(test_an_ad_hoc_grant),
+		cmocka_unit_test(test_an_ad_hoc_grant_ends),
+		cmocka_unit_test(test_a_grant_does_not_open_a_quarantine),
 		cmocka_unit_test(test_a_grant_in_observe_says_so),
 	};
 

@@ -6,6 +6,7 @@
 #include "netrig.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <time.h>
 #include <unistd.h>
 #include "talk.h"
@@ -217,6 +218,57 @@ static void test_the_judge_falls_back_too(void **state)
 	assert_int_equal(ans.reason, BH_R_ALLOW);
 }
 
+/* `rescue rollback`: what was tried and left is no generation before. */
+static void test_what_was_left_is_not_gone_back_to(void **state)
+{
+	__u64 gen, was, left;
+
+	(void)state;
+	net_apply(&a, open_map);
+	left = try_out(shut_map, now_ns() + LONG_NS);
+	assert_int_equal(bh_kern_fall(a.k), 0);
+	assert_int_equal(bh_kern_go_back(a.k, &gen, &was), -ENOENT);
+	assert_int_equal(reached(PORT), ALL);
+	net_apply(&a, shut_map);
+	assert_int_equal(reached(PORT), 0);
+	assert_int_equal(bh_kern_go_back(a.k, &gen, &was), 0);
+	assert_true(was == left + 1);
+	assert_int_equal(reached(PORT), ALL);
+	/* said twice it is as it was, before and after the agent knows of it */
+	assert_int_equal(bh_kern_go_back(a.k, &gen, &was), 0);
+	assert_int_equal(reached(PORT), ALL);
+	assert_int_equal(bh_kern_fall(a.k), 0);
+	assert_int_equal(bh_kern_go_back(a.k, &gen, &was), -ENOENT);
+	assert_int_equal(reached(PORT), ALL);
+}
+
+/* `rescue` opens an emergency beside an agent: no turn is lost, and none comes back. */
+static void *turn_often(void *k)
+{
+	for (int i = 0; i < 200000; i++)
+		bh_kern_turn(k);
+	return NULL;
+}
+
+static void test_two_turn_at_once(void **state)
+{
+	__u32 before = a.k->ctl->turn;
+	pthread_t other;
+
+	(void)state;
+	assert_int_equal(pthread_create(&other, NULL, turn_often, a.k), 0);
+	(void)turn_often(a.k);
+	assert_int_equal(pthread_join(other, NULL), 0);
+	assert_true(((a.k->ctl->turn - before) & 0xffff) == (400000 & 0xffff));
+	/* whatever the number is by then */
+	net_apply(&a, shut_map);
+	a.k->ctl->turn = 0xffff;
+	bh_kern_set_open(a.k, now_ns() + LONG_NS);
+	assert_int_equal(reached(PORT), ALL);
+	bh_kern_set_open(a.k, 0);
+	assert_int_equal(reached(PORT), 0);
+}
+
 /* The first map of a host: there is nothing to fall back to, so nothing is denied. */
 static void test_the_first_of_all(void **state)
 {
@@ -321,6 +373,8 @@ int main(void)
 		cmocka_unit_test(test_ended_early),
 		cmocka_unit_test(test_nothing_is_staged_meanwhile),
 		cmocka_unit_test(test_the_judge_falls_back_too),
+		cmocka_unit_test(test_what_was_left_is_not_gone_back_to),
+		cmocka_unit_test(test_two_turn_at_once),
 		cmocka_unit_test(test_an_emergency_opens_and_ends),
 		cmocka_unit_test(test_an_emergency_is_closed),
 	};

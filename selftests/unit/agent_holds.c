@@ -63,6 +63,8 @@ static int held(const char *text)
 	return best;
 }
 
+#define GRANT(args) "{\"verb\":\"grant\",\"args\":{" args "}}"
+
 static size_t count(enum bh_held_by by)
 {
 	size_t n = 0;
@@ -104,6 +106,116 @@ static void prefixes_lie_in_each_other(void **state)
 	assert_int_equal(held("10.1.0.1"), 2);
 	assert_int_equal(held("10.1.2.1"), 2);
 	assert_int_equal(a->holds->n_hold, 2);
+}
+
+/* The kernel asks one: it is the one that lasts, with nobody there when the other ends. */
+static void an_end_inside_another(void **state)
+{
+	struct bh_agent *a = *state;
+
+	apply(a, MAP("one"));
+	hold(a, "10.9.0.0/16", "");
+	hold(a, "10.9.0.5", "\"for_s\":60,");
+	assert_int_equal(held("10.9.0.5"), 1);
+	hold(a, "10.9.0.6", "\"even_failsafe\":true,\"for_s\":60,");
+	assert_int_equal(held("10.9.0.6"), 3);
+	/* the same prefix twice, in whatever order: by itself and as a segment's */
+	hold(a, "lan", "\"for_s\":60,");
+	hold(a, "10.1.0.0/16", "\"for_s\":3600,");
+	for (size_t i = 0; i < fake.n_member; i++)
+		if (fake.member[i].by == BH_HELD_ADDR &&
+		    fake.member[i].prefix.prefixlen == 96 + 16 &&
+		    fake.member[i].prefix.addr[13] == 1)
+			assert_int_equal(fake.member[i].held, 5);
+	/* in a hole of the segment nothing of the segment's counts */
+	hold(a, "lan", "");
+	hold(a, "10.1.2.3", "\"for_s\":60,");
+	assert_int_equal(held("10.1.2.3"), 5);
+	say(a, "{\"verb\":\"release\",\"args\":{\"who\":\"10.1.0.0/16\"}}", 0, "");
+	assert_int_equal(held("10.1.2.3"), 6);
+}
+
+/* Every address of one family is none of the other. */
+static void a_family(void **state)
+{
+	struct bh_agent *a = *state;
+
+	apply(a, MAP("one"));
+	hold(a, "::/0", "");
+	assert_int_equal(held("fd77::1"), 1);
+	assert_int_equal(held("10.0.0.1"), 0);
+	hold(a, "10.9.0.0/16", "");
+	assert_int_equal(held("10.0.0.1"), 0);
+	assert_int_equal(held("10.9.0.1"), 2);
+	hold(a, "0.0.0.0/0", "\"even_failsafe\":true,");
+	assert_int_equal(held("10.0.0.1"), 3);
+	assert_int_equal(held("10.9.0.1"), 3);
+	assert_int_equal(held("fd77::1"), 1);
+	/* both of one segment's */
+	say(a, "{\"verb\":\"release\",\"args\":{\"who\":\"all\"}}", 0, "");
+	apply(a,
+	      "version: 1\\nname: two\\nmode: observe\\ndefault: { ingress: deny, egress: deny }\\n"
+	      "segments: { all: { match: [ { cidr: [\\\"::/0\\\"] }, { cidr: [0.0.0.0/0] } ] } }\\n");
+	hold(a, "all", "");
+	assert_int_equal(held("fd77::1"), 1);
+	assert_int_equal(held("10.0.0.1"), 1);
+}
+
+/* Who is in quarantine stays in his slot: while it is written the cgroups still point there. */
+static void who_goes_moves_nobody_else(void **state)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	struct bh_agent *a = *state;
+
+	apply(a, MAP("one"));
+	hold(a, "10.7.0.0/16", "");
+	hold(a, "10.8.0.0/16", "\"even_failsafe\":true,");
+	hold(a, "10.9.0.0/16", "\"for_s\":60,");
+	say(a, "{\"verb\":\"release\",\"args\":{\"who\":\"10.7.0.0/16\"}}", 0, "");
+	assert_int_equal(held("10.8.0.1"), 2);
+	assert_int_equal(held("10.9.0.1"), 3);
+	assert_int_equal(fake.slot[0].flags, 0);
+	/* an agent that restarts finds the kernel as it left it */
+	assert_int_equal(bh_holds_load(a, &d), 0);
+	assert_int_equal(bh_holds_push(a, &a->live, &d), 0);
+	assert_int_equal(held("10.8.0.1"), 2);
+	assert_int_equal(held("10.9.0.1"), 3);
+	hold(a, "10.8.0.0/16", "");
+	assert_int_equal(held("10.8.0.1"), 2);
+	hold(a, "10.7.0.0/16", "");
+	assert_int_equal(held("10.7.0.1"), 1);
+}
+
+/* As many as the kernel side takes: well inside the time that the watchdog gives. */
+static void many_prefixes(void **state)
+{
+	struct timespec before, after;
+	struct bh_agent *a = *state;
+	_cleanup_free_ char *map = NULL;
+	size_t size;
+	FILE *f = open_memstream(&map, &size);
+
+	assert_non_null(f);
+	fputs("version: 1\\nname: big\\nmode: observe\\n"
+	      "default: { ingress: deny, egress: deny }\\n"
+	      "segments:\\n  big: { match: { cidr: [10.1.0.0/16",
+	      f);
+	for (int i = 0; i < 60000; i++)
+		fprintf(f, ", 10.%d.%d.%d/32", 2 + i / 65536, i / 256 % 256, i % 256);
+	fputs("] } }\\n", f);
+	assert_int_equal(fclose(f), 0);
+	apply(a, map);
+	assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &before), 0);
+	hold(a, "big", "");
+	assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &after), 0);
+	assert_int_equal(fake.n_member, 60002);
+	assert_true(after.tv_sec - before.tv_sec < 3);
+}
+
+static void no_map_yet(void **state)
+{
+	say(*state, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"a.service\",\"reason\":\"x\"}}",
+	    0, "nothing is enforced");
 }
 
 static void words_that_are_nobody(void **state)
@@ -169,9 +281,60 @@ static void a_segment_that_goes_and_comes(void **state)
 	assert_int_equal(held("10.1.0.1"), 1);
 }
 
-/* --- grants ----------------------------------------------------------------------------------------------- */
+/* A map that knows nothing of it: refused it is as before, and on trial both maps count. */
+#define OTHER                                                                                      \
+	"version: 1\\nname: two\\nmode: enforce\\n"                                                \
+	"default: { ingress: deny, egress: deny }\\n"                                              \
+	"segments: { web: { match: { unit: web.service } } }\\n"                                   \
+	"failsafe:\\n  - { from: { cidr: [10.0.0.1/32] }, port: tcp/22 }\\n"
 
-#define GRANT(args) "{\"verb\":\"grant\",\"args\":{" args "}}"
+static void a_map_that_does_not_come(void **state)
+{
+	struct bh_agent *a = *state;
+
+	apply(a, MAP("one"));
+	hold(a, "lan", "");
+	say(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "");
+	fake.publish_error = -EIO;
+	say(a,
+	    "{\"verb\":\"apply\",\"args\":{\"force\":true,\"enforce\":true,\"text\":\"" OTHER
+	    "\"}}",
+	    1, "can't publish");
+	fake.publish_error = 0;
+	assert_int_equal(count(BH_HELD_SEG), 1);
+	assert_int_equal(held("10.1.0.1"), 1);
+	assert_int_equal(held("10.1.2.1"), 0);
+	assert_int_equal(fake.n_jit, 1);
+}
+
+static void a_map_on_trial(void **state)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	struct bh_agent *a = *state;
+	int cut;
+
+	apply(a, MAP("one"));
+	hold(a, "lan", "");
+	say(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "");
+	say(a,
+	    "{\"verb\":\"apply\",\"args\":{\"force\":true,\"enforce\":true,\"confirm_s\":60,"
+	    "\"text\":\"" OTHER "\"}}",
+	    0, "\"generation\":");
+	/* the kernel may fall back without us */
+	assert_int_equal(count(BH_HELD_SEG), 1);
+	assert_int_equal(held("10.1.0.1"), 1);
+	assert_int_equal(held("10.1.2.1"), 0);
+	assert_int_equal(fake.n_jit, 1);
+	hold(a, "10.9.0.0/16", "");
+	assert_int_equal(count(BH_HELD_SEG), 1);
+	assert_int_equal(bh_trial_confirm(a, &cut, &d), 0);
+	assert_int_equal(count(BH_HELD_SEG), 0);
+	assert_int_equal(held("10.1.0.1"), -1);
+	assert_int_equal(held("10.9.0.1"), 2);
+	assert_int_equal(fake.n_jit, 0);
+}
+
+/* --- grants ----------------------------------------------------------------------------------------------- */
 
 static void grants_of_rules(void **state)
 {
@@ -222,6 +385,23 @@ static void grants_ad_hoc(void **state)
 	       "did you mean 'web'?");
 	expect(a, GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tpc\",\"for_s\":60"), 2, "");
 	assert_int_equal(a->holds->n_granted, 2);
+}
+
+/* A port of two protocols takes two rows: what finds none is refused, and not told as open. */
+static void there_is_an_end_of_grants(void **state)
+{
+	struct bh_agent *a = *state;
+
+	apply(a, MAP("one"));
+	for (int i = 0; i < BH_GRANTS_MAX / 2; i++)
+		say(a,
+		    GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"icmp/echo-request\",\"for_s\":60"),
+		    0, "\"id\":");
+	assert_true(fake.grant[BH_GRANTS_MAX - 1].until_ns > 0);
+	say(a, GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tcp/80\",\"for_s\":60"), 1,
+	    "no room for it");
+	assert_int_equal(a->holds->n_granted, BH_GRANTS_MAX / 2);
+	say(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "\"id\":");
 }
 
 /* --- the disk --------------------------------------------------------------------------------------------- */
@@ -345,8 +525,16 @@ int main(void)
 		TEST(words_that_are_nobody),
 		TEST(there_is_an_end_of_room),
 		TEST(a_segment_that_goes_and_comes),
+		TEST(a_map_that_does_not_come),
+		TEST(a_map_on_trial),
+		TEST(an_end_inside_another),
+		TEST(a_family),
+		TEST(who_goes_moves_nobody_else),
+		TEST(many_prefixes),
+		TEST(no_map_yet),
 		TEST(grants_of_rules),
 		TEST(grants_ad_hoc),
+		TEST(there_is_an_end_of_grants),
 		TEST(after_a_restart_and_a_reboot),
 		TEST(damaged),
 		TEST(a_full_disk),

@@ -228,6 +228,31 @@ static void resumed(void **state)
 	saved_is("two", fake.gen);
 }
 
+/* It dies between the disk and the kernel: who said it is taken at his word, in time or not. */
+static void killed_while_it_confirms(void **state)
+{
+	_cleanup_diags_ struct bh_diags d = {0};
+	struct bh_agent *a = *state;
+
+	must(a, one, 0);
+	must(a, two, MINUTE_NS);
+	assert_int_equal(bh_agent_write_down(a, &a->live, fake.gen, &d), 0);
+	restart(a);
+	name_is(a, "two");
+	saved_is("two", fake.gen);
+	assert_int_equal(fake.stages, 2);
+	assert_false(bh_trial_runs(a));
+	assert_false(is_there("unconfirmed"));
+	must(a, three, MINUTE_NS);
+	assert_int_equal(bh_agent_write_down(a, &a->live, fake.gen, &d), 0);
+	fake.now_ns = fake.trial_ns;
+	restart(a);
+	name_is(a, "three");
+	saved_is("three", fake.gen);
+	assert_int_equal(fake.stages, 4);
+	assert_false(is_there("unconfirmed"));
+}
+
 /* Its time is over while there is no agent; and the one that comes dies before it has written. */
 static void ended_alone(void **state)
 {
@@ -314,7 +339,7 @@ int main(void)
 		TEST(the_kernel_refuses), TEST(nothing_else_meanwhile),
 		TEST(the_first_of_all),	  TEST(resumed),
 		TEST(ended_alone),	  TEST(rebooted),
-		TEST(forgotten),
+		TEST(forgotten),	  TEST(killed_while_it_confirms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

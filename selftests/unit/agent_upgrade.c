@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include "../../agent/base/io.h"
+#include "../../agent/control/request.h"
 #include "../../agent/control/state.h"
 #include "fakeagent.h"
 
@@ -178,6 +179,32 @@ static void an_upgrade_with_failsafes_only(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/* Both sets deny, so both have to be opened; and closed. */
+static void say(struct bh_agent *a, const char *line)
+{
+	static const struct bh_caller root = {.pid = 7,
+					      .same_userns = true,
+					      .reader = true,
+					      .session = true,
+					      .cgroup = (char *)"/user.slice/session-1.scope"};
+	struct bh_verb_table verbs = {bh_verbs, bh_n_verbs};
+	_cleanup_(bh_reply_clear) struct bh_reply reply = {0};
+
+	bh_request_run(a, &verbs, line, strlen(line), &root, &reply);
+	assert_int_equal(reply.code, 0);
+}
+
+static void an_emergency_is_for_both(void **state)
+{
+	struct bh_agent *a = *state;
+
+	fake.beside = 9;
+	say(a, "{\"verb\":\"emergency\",\"args\":{\"action\":\"open\",\"reason\":\"x\"}}");
+	assert_true(fake.open_ns > 0 && fake.beside_open_ns == fake.open_ns);
+	say(a, "{\"verb\":\"emergency\",\"args\":{\"action\":\"close\"}}");
+	assert_true(!fake.open_ns && !fake.beside_open_ns);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -185,6 +212,7 @@ int main(void)
 		TEST(an_upgrade_that_cant_read_the_map),
 		TEST(an_upgrade_with_an_older_state),
 		TEST(an_upgrade_with_failsafes_only),
+		TEST(an_emergency_is_for_both),
 	};
 
 	return cmocka_run_group_tests_name("agent/upgrade", tests, NULL, NULL);
