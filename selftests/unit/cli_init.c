@@ -163,13 +163,14 @@ static void test_conversations(void **state)
 	has(text, "  nginx: { match: { unit: \"nginx.service\" } }\n");
 	has(text,
 	    "  nginx-clients: { match: { cidr: [10.77.0.2/32, 10.77.0.9/32, \"fd77::2/128\"] } }\n");
-	has(text, "  # 10.77.0.2, 10.77.0.9, fd77::2\n"
+	has(text, "  # from 10.77.0.2, 10.77.0.9, fd77::2\n"
 		  "  - { id: nginx-in-8080, from: nginx-clients, to: nginx, port: tcp/8080 }\n");
-	has(text, "  - { id: nginx-redis-6379, from: nginx, to: redis, port: tcp/6379 }\n");
+	has(text,
+	    "  # inside of this host, at 127.0.0.1\n  - { id: nginx-redis-6379, from: nginx, to: redis, port: tcp/6379 }\n");
 	has(text, "  nginx-servers: { match: { cidr: [192.168.7.7/32] } }\n");
 	has(text, "  - { id: nginx-out-5432, from: nginx, to: nginx-servers, port: tcp/5432 }\n");
 	/* an address of the internet is as good as another; so lan and private have to be named */
-	has(text, "  # 198.51.100.7 (so all of the internet)\n"
+	has(text, "  # to 198.51.100.7 (so all of the internet)\n"
 		  "  - { id: nginx-out-443, from: nginx, to: world, port: tcp/443 }\n");
 	has(text, "\n  lan: { match: { cidr: [10.77.0.0/24, \"fd77::/64\"] }, default: ");
 	has(text, "\n  private: { match: { cidr: [10.0.0.0/8, ");
@@ -237,9 +238,10 @@ static void test_many_peers(void **state)
 	tcp(&s, SSH, "10.77.0.1", 22, "203.0.113.7", 41000);
 	tcp(&s, SSH, "10.77.0.1", 22, "10.77.0.9", 41000);
 	text = draft(&s);
-	/* who is named by address is not in the zone any more, so both stand there */
-	has(text, "203.0.113.4 and 36 more (so all of the internet)\n"
-		  "  - { id: nginx-in-80, from: [ssh-clients, world], to: nginx, port: tcp/80 }\n");
+	/* who is named by address is not in the zone any more, so both stand there; not the LAN's */
+	has(text,
+	    "203.0.113.4 and 36 more (so all of the internet)\n"
+	    "  - { id: nginx-in-80, from: [ssh-clients-2, world], to: nginx, port: tcp/80 }\n");
 }
 
 static void test_limit_of_classes(void **state)

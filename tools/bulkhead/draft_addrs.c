@@ -112,12 +112,20 @@ static size_t count_classes(const struct who *who, size_t n)
 
 static void name_class(const struct bh_drafting *w, const struct who *who, struct bh_draft_seg *s)
 {
-	const struct bh_talk *t = &w->talk[w->conv[who->conv[0]].from];
+	struct bh_cidr one = {.addr = who->addr, .plen = 128, .v4 = bh_seen_is_v4(&who->addr)};
+	const struct bh_talk *t = &w->talk[w->conv[who->conv[0]].from], *other;
+	char text[BH_CIDR_TEXT + 8] = "peer-";
 
-	/* those that many ask come last */
-	for (size_t i = 0; i < who->n; i++)
-		if (w->talk[w->conv[who->conv[i]].from].port == 53 && t->dir == BH_DRAFT_OUT)
-			t = &w->talk[w->conv[who->conv[i]].from];
+	for (size_t i = 1; i < who->n; i++) {
+		other = &w->talk[w->conv[who->conv[i]].from];
+		if (other->dir == t->dir && other->seg == t->seg)
+			continue;
+		/* what it is for has more than one answer */
+		(void)bh_cidr_text(&one, text + 5);
+		*strchr(text, '/') = '\0';
+		bh_draft_name(text, s->name);
+		return;
+	}
 	if (t->dir == BH_DRAFT_OUT && t->port == 53)
 		(void)snprintf(s->name, sizeof(s->name), "nameservers");
 	else

@@ -246,6 +246,8 @@ static int look_inside(struct bh_drafting *w, size_t i, size_t server, size_t cl
 	const struct bh_seen_socket *b = bh_seen_peer(w->s, &a->s);
 	struct bh_talk t = {.dir = BH_DRAFT_LOCAL, .proto = a->s.proto, .port = port};
 
+	t.addr = server == BH_DRAFT_WORLD ? a->s.remote : a->s.local;
+
 	if (!b)
 		return 0;
 	t.seg = server == BH_DRAFT_WORLD ? w->seg_of[b - w->s->sockets] : server;
@@ -317,7 +319,6 @@ static int look_resolvers(struct bh_drafting *w)
 			continue;
 		}
 		t.dir = BH_DRAFT_LOCAL;
-		t.addr = (struct bh_addr){{0}};
 		t.seg = resolver_at(w, &s->dns[i]);
 		t.other = BH_TALK_ALL;
 		if (t.seg == BH_DRAFT_WORLD) {

@@ -96,8 +96,6 @@ void bh_spot_of(const char *cgroup, struct bh_spot *ret)
 			unit_of(part, ret->match);
 			return;
 		}
-		slices &= ends_with(part, ".slice");
-
 		(void)hash_in(part, &hash);
 		if (!is_nameable(part, false) || hash)
 			break;

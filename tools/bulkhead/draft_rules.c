@@ -147,12 +147,13 @@ static int say_peers(const struct bh_drafting *w, size_t c, char **why)
 	const struct bh_conv *conv = &w->conv[c];
 	static const char *const zones[] = {"the local network", "private networks",
 					    "the internet"};
+	static const char *const words[] = {"from", "inside of this host, at", "to"};
 	size_t n = conv->to - conv->from;
 	char text[INET6_ADDRSTRLEN];
-	int r = 0;
+	int r = *why ? 0 : say(why, "%s ", words[w->talk[conv->from].dir]);
 
 	for (size_t i = 0; !r && i < n && i < NAMED_MAX; i++)
-		r = say(why, "%s%s", *why && !ends_open(*why) ? ", " : "",
+		r = say(why, "%s%s", !ends_open(*why) ? ", " : "",
 			addr_text(&w->talk[conv->from + i].addr, text));
 	if (!r && n > NAMED_MAX)
 		r = say(why, " and %zu more", n - NAMED_MAX);
@@ -216,8 +217,9 @@ static int rule_of(struct bh_drafting *w, size_t c)
 	return r ? r : say_peers(w, c, &rule->why);
 }
 
-static int local_rule(struct bh_drafting *w, const struct bh_talk *t)
+static int local_rule(struct bh_drafting *w, size_t c)
 {
+	const struct bh_talk *t = &w->talk[w->conv[c].from];
 	const struct bh_draft *d = w->d;
 	bool all = t->other == BH_TALK_ALL;
 	struct bh_draft_rule *rule;
@@ -234,10 +236,9 @@ static int local_rule(struct bh_drafting *w, const struct bh_talk *t)
 	if (!r)
 		r = all ? add_local_ends(w, t->seg, &rule->from, &rule->n_from)
 			: add_end(w->d, &rule->from, &rule->n_from, t->other);
-	if (!r)
-		r = say(&rule->why, "%s",
-			all ? "resolv.conf names this host" : "a connection inside of this host");
-	return r;
+	if (!r && all)
+		r = say(&rule->why, "resolv.conf names ");
+	return r ? r : say_peers(w, c, &rule->why);
 }
 
 /* --- who listens, and nobody came ------------------------------------------------------------------- */
@@ -339,7 +340,7 @@ int bh_draft_rules(struct bh_drafting *w)
 			r = quiet_rule(w, &w->ear[i]);
 	for (size_t c = 0; !r && c < w->n_conv; c++)
 		if (w->talk[w->conv[c].from].dir == BH_DRAFT_LOCAL)
-			r = local_rule(w, &w->talk[w->conv[c].from]);
+			r = local_rule(w, c);
 	for (size_t c = 0; !r && c < w->n_conv; c++)
 		if (w->talk[w->conv[c].from].dir == BH_DRAFT_OUT)
 			r = rule_of(w, c);
