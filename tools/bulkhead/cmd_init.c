@@ -10,6 +10,7 @@
 #include "../../agent/base/io.h"
 #include "draft.h"
 #include "offline.h"
+#include "text.h"
 
 /* Who reads it would mend it and not find out why: nothing is written. */
 static int bug(struct bh_cli *cli, const struct bh_diags *d)
@@ -108,6 +109,23 @@ static int warn(const struct bh_seen *s, const struct bh_draft *d, struct bh_dia
 		       : 0;
 }
 
+/*
+ * Names have to be those that the agent will match by. Where none answers, or it lives where its
+ * path means nothing here, they begin at the mount, as its own default is.
+ */
+static char *agents_root(struct bh_cli *cli)
+{
+	_cleanup_diags_ struct bh_diags unsaid = {};
+	_cleanup_json_ json_t *args = json_object(), *answer = NULL;
+	const char *root;
+	struct stat st;
+
+	if (!args || bh_exchange(cli, "doctor", args, &unsaid, &answer) < 0)
+		return NULL;
+	root = bh_json_str(answer, "data.cgroup_root");
+	return *root == '/' && !stat(root, &st) ? strdup(root) : NULL;
+}
+
 static int run(struct bh_cli *cli, int argc, char **argv)
 {
 	const char *path = argc && strcmp(argv[0], "-") ? argv[0] : NULL;
@@ -117,14 +135,15 @@ static int run(struct bh_cli *cli, int argc, char **argv)
 	_cleanup_draft_ struct bh_draft draft = {0};
 	_cleanup_(bh_map_freep) struct bh_map *map = NULL;
 	_cleanup_json_ json_t *entries = NULL;
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *text = NULL, *root = NULL;
 	struct stat st;
 	size_t len;
 	int r;
 
 	if (path && !cli->force && !lstat(path, &st))
 		return exists(cli, path);
-	places.cgroup_root = cli->cgroup_root;
+	root = cli->cgroup_root ? NULL : agents_root(cli);
+	places.cgroup_root = root ? root : cli->cgroup_root;
 	r = bh_seen_read(&places, &d, &seen);
 	if (r < 0)
 		return bh_finish(cli, BH_EXIT_FAILED, NULL, &d);
@@ -142,7 +161,8 @@ static int run(struct bh_cli *cli, int argc, char **argv)
 }
 
 static const struct bh_opt opts[] = {
-	{"cgroup-root", "DIR", "name workloads from here, as bulkheadd does (the cgroup2 mount)",
+	{"cgroup-root", "DIR",
+	 "name workloads from here: what the agent says, else the cgroup2 mount",
 	 BH_OPT_AT(cgroup_root), BH_OPT_WORD, 0},
 	{"force", NULL, "write over FILE if it is there", BH_OPT_AT(force), BH_OPT_FLAG, 0},
 };
