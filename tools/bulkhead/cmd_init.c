@@ -128,7 +128,7 @@ static char *agents_root(struct bh_cli *cli)
 
 static int run(struct bh_cli *cli, int argc, char **argv)
 {
-	const char *path = argc && strcmp(argv[0], "-") ? argv[0] : NULL;
+	const char *path = argc && strcmp(argv[0], "-") != 0 ? argv[0] : NULL;
 	struct bh_seen_places places = BH_SEEN_PLACES;
 	_cleanup_diags_ struct bh_diags d = {}, w = {};
 	_cleanup_seen_ struct bh_seen seen = {0};
@@ -137,7 +137,7 @@ static int run(struct bh_cli *cli, int argc, char **argv)
 	_cleanup_json_ json_t *entries = NULL;
 	_cleanup_free_ char *text = NULL, *root = NULL;
 	struct stat st;
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	if (path && !cli->force && !lstat(path, &st))

@@ -90,7 +90,7 @@ static size_t find_seg(const struct bh_draft *d, const struct bh_spot *spot)
 	return BH_DRAFT_WORLD;
 }
 
-/* Sockets of one cgroup stand together seldom; a host has few cgroups and many sockets. */
+/* The sockets stand by port, so those of one server follow each other. */
 static int place_sockets(struct bh_drafting *w, const struct bh_spot *spot)
 {
 	const struct bh_seen *s = w->s;
