@@ -66,6 +66,28 @@ void bh_net_each_addr(const struct bh_net *n, void (*fn)(void *ctx, const struct
  */
 int bh_net_destroy(const struct bh_cut *cut, size_t n);
 
+/*
+ * A socket of this network namespace, as INET_DIAG tells of it: what listens, connections, also
+ * those that just ended (TIME_WAIT), and every UDP socket. Addresses are all of 16 bytes.
+ */
+struct bh_net_socket {
+	__u8 proto; /* IPPROTO_TCP, IPPROTO_UDP */
+	__u8 state; /* TCP_LISTEN ...; UDP: TCP_ESTABLISHED if it is connected, else TCP_CLOSE */
+	struct bh_addr local, remote;
+	__u16 local_port, remote_port;
+	__u32 uid;
+	__u64 inode; /* as in the link /proc/PID/fd/N; 0 = no process has it any more */
+	__u64 cgid;  /* where it was made; 0 = not told: TIME_WAIT */
+};
+
+/**
+ * bh_net_sockets - each TCP and UDP socket, needs no rights
+ * @fn: returns non-zero to end it; that is returned
+ *
+ * Return: 0, -EOPNOTSUPP (no tcp_diag or udp_diag in this kernel), -errno.
+ */
+int bh_net_sockets(int (*fn)(void *ctx, const struct bh_net_socket *socket), void *ctx);
+
 /* Does this namespace forward: any interface of the family does. Return: 1, 0, or -errno. */
 int bh_net_forwards(int family);
 

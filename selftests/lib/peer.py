@@ -104,6 +104,8 @@ def probe(address, port, pause=0.0):
 def talk(address, port):
     s = socket.socket(family(address), socket.SOCK_STREAM)
     s.settimeout(2)
+    if "from" in os.environ:
+        s.bind((os.environ["from"], 0))
     try:
         s.connect((address, port))
         while True:

@@ -92,9 +92,12 @@ for path in [pathlib.Path("README.md"), *sorted(pathlib.Path("docs").glob("*.md"
             texts, whole = [line], True
         else:
             texts, whole = re.findall(r"`([^`]+)`", line), False
+        # there the rest is what a command printed
+        if fence == "console" and not line.startswith("$ "):
+            continue
         for text in texts:
             text = re.sub(r"\s#\s.*", "", text)
-            start = re.match(r"\s*(?:\$ )?(?:sudo |ssh \S+ )?(?=bulkheadd?( |$))", text)
+            start = re.match(r"\s*(?:\$ )?(?:ssh \S+ )?(?:sudo )?(?=bulkheadd?( |$))", text)
             if not start:
                 continue
             text = re.split(r" [|>&]|; ", text[start.end():])[0]

@@ -18,7 +18,7 @@ agent/health    | agent/base/ agent/health/ include/            | tss2/.*|linux/
 agent/telemetry | agent/base/ agent/telemetry/ include/         | jansson\.h|systemd/.*|linux/.*
 agent/control   | agent/ include/                               | jansson\.h|systemd/.*|openssl/.*|linux/.*
 agent           | agent/ include/                               | jansson\.h|systemd/.*|sys/capability\.h|linux/.*
-tools/bulkhead  | tools/bulkhead/ agent/base/ agent/policy/ agent/control/proto.h agent/control/chain.h include/ | jansson\.h|libsmartcols\.h|libsmartcols/.*
+tools/bulkhead  | tools/bulkhead/ agent/base/ agent/policy/ agent/net/net.h agent/workload/cgroup.h agent/workload/chain.h agent/control/proto.h agent/control/chain.h include/ | jansson\.h|libsmartcols\.h|libsmartcols/.*
 '
 
 # Libraries that a room must name above; every other <...> is libc and free for all but include/.
