@@ -115,7 +115,7 @@ help:
 	@echo 'check-X  one tier: unit datapath model net e2e promises fault systemd vm'
 	@echo 'soak     SOAK=$(SOAK) random cases against the reference model (root)'
 	@echo 'demo     two hosts in network namespaces, real services, under a minute (root)'
-	@echo 'bench    what a packet, a rule and a connection cost here, as JSON in $(BUILD)/bench/ (root)'
+	@echo 'bench    what a packet, a rule, a connection and "status" cost here, as JSON in $(BUILD)/bench/ (root)'
 	@echo 'fuzz     each fuzz target for T=$(T) seconds'
 	@echo 'mutants  the test of the tests: each branch flipped, each planted bug (root; an hour)'
 	@echo 'install  into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
@@ -263,10 +263,12 @@ demo: all
 	$(Q)tools/deps.sh demo
 	$(Q)BUILD=$(BUILD) tools/demo.sh
 
-bench: all $(filter $(BUILD)/test/bench/%,$(ROOT_BIN))
+bench: all $(filter $(BUILD)/test/bench/% $(BUILD)/test/helpers/%,$(ROOT_BIN))
 	@mkdir -p $(BUILD)/bench
 	$(Q)set -e; for b in $(filter $(BUILD)/test/bench/%,$(ROOT_BIN)); do \
 		$$b -o $(BUILD)/bench/$$(basename $$b).json; done
+	$(Q)set -e; for b in selftests/bench/*.sh; do \
+		BUILD=$(BUILD) bash $$b -o $(BUILD)/bench/$$(basename $$b .sh).json; done
 
 # Finds are kept in the build directory, apart from the seeds that the tree keeps.
 fuzz: $(FUZZERS)

@@ -244,6 +244,7 @@ static void clear(struct bh_agent *a)
 	bh_live_clear(&a->back);
 	for (size_t i = 0; i < ARRAY_SIZE(a->lock); i++)
 		bh_closep(&a->lock[i]);
+	free(a->root_in_mount);
 	bh_agent_opts_clear(&a->opts);
 }
 

@@ -145,6 +145,7 @@ struct bh_agent {
 	bool nics_known;  /* the first look at the devices is over */
 	bool locals_lost; /* an address of this host found no room in the kernel's table */
 
+	char *root_in_mount; /* auth.c */
 	int lock[3];	     /* place.c */
 	uint64_t cgroups_ns; /* when the tree was last walked for names */
 	uint64_t users_ns;   /* when the users were last compiled anew */

@@ -91,18 +91,18 @@ static const char *below(const char *path, const char *root)
 	return path[n] ? path + n : "/";
 }
 
-/* The agent's root as /proc/PID/cgroup would name it. */
-static int root_in_mount(const struct bh_agent *a, char **ret)
+/* The agent's root as /proc/PID/cgroup would name it. Asked once: the list of mounts may be long. */
+static int root_in_mount(struct bh_agent *a)
 {
 	_cleanup_free_ char *mount = NULL;
 	const char *rest;
-	int r = bh_cgroup_mount("/proc/self/mountinfo", &mount);
+	int r = a->root_in_mount ? 0 : bh_cgroup_mount("/proc/self/mountinfo", &mount);
 
-	if (r < 0)
+	if (r < 0 || a->root_in_mount)
 		return r;
 	rest = below(a->opts.cgroup_root, mount);
-	*ret = strdup(rest ? rest : "/");
-	return *ret ? 0 : -ENOMEM;
+	a->root_in_mount = strdup(rest ? rest : "/");
+	return a->root_in_mount ? 0 : -ENOMEM;
 }
 
 /* Its segment, by the same program that judges its packets. */
@@ -128,15 +128,15 @@ static void find_segment(struct bh_agent *a, struct bh_caller *c)
 
 static int find_cgroup(struct bh_agent *a, struct bh_caller *c)
 {
-	_cleanup_free_ char *path = NULL, *root = NULL;
+	_cleanup_free_ char *path = NULL;
 	const char *rest;
 	int r = bh_cgroup_of_pid(c->pid, &path);
 
 	if (r == 0)
-		r = root_in_mount(a, &root);
+		r = root_in_mount(a);
 	if (r < 0)
 		return r;
-	rest = below(path, root);
+	rest = below(path, a->root_in_mount);
 	c->outside = !rest || !strcmp(rest, "/");
 	c->cgroup = strdup(rest ? rest : path);
 	if (!c->cgroup)
@@ -180,6 +180,26 @@ int bh_caller_read(struct bh_agent *a, int fd, struct bh_caller *ret)
 	*ret = c;
 	c = (struct bh_caller){0};
 	return 0;
+}
+
+/* In the order of what the answers cost: a flood of clients is told apart by this. */
+bool bh_caller_is_operator(struct bh_agent *a, int fd)
+{
+	_cleanup_(bh_caller_clear) struct bh_caller c = {0};
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 || cred.uid != 0 ||
+	    cred.pid <= 0)
+		return false;
+	c.pid = cred.pid;
+	if (find_cgroup(a, &c) < 0)
+		return false;
+	c.same_userns = true;
+	if (bh_caller_may_change(&c))
+		return false;
+	c.same_userns = bh_proc_same_userns(c.pid) == 1;
+	return !bh_caller_may_change(&c);
 }
 
 /* --- verdict ------------------------------------------------------------------------------- */

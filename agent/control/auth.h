@@ -36,6 +36,12 @@ void bh_caller_clear(struct bh_caller *c);
  */
 int bh_caller_read(struct bh_agent *a, int fd, struct bh_caller *ret);
 
+/*
+ * Would he be one who may change something? Quick, and good for who has to wait for whom: the
+ * process may be gone, and its number another's.
+ */
+bool bh_caller_is_operator(struct bh_agent *a, int fd);
+
 /* NULL if he may; else why not, for people. */
 const char *bh_caller_may_read(const struct bh_caller *c);
 const char *bh_caller_may_change(const struct bh_caller *c);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * conn.c - one client of the control socket: bytes in to requests, answers to bytes out. It
- * has 5 s for a request to arrive whole, and 5 s to read something of an answer.
+ * has 5 s for a request to arrive whole, and 5 s to read something of an answer. An answer that may
+ * take long is made by a child (aside.c); meanwhile the client waits, and the loop goes on.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,11 +13,18 @@
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *arg);
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *arg);
+static int go_on(struct bh_conn *c);
 
 void bh_conn_free(struct bh_conn *c)
 {
+	struct bh_server *s;
+	bool had_child;
+
 	if (!c)
 		return;
+	s = c->server;
+	had_child = c->aside;
+	bh_aside_end(c->aside);
 	/* it went before its answer was written: what was promised is done all the same */
 	if (c->after)
 		c->after(c->server->agent);
@@ -28,17 +36,21 @@ void bh_conn_free(struct bh_conn *c)
 	free(c->follow_ctx);
 	*c->place = NULL;
 	free(c);
+	if (had_child)
+		bh_server_aside_ended(s);
 }
 
 /* From now, once. */
 static int set_deadline(struct bh_conn *c)
 {
-	int r = sd_event_source_set_time_relative(c->timer, BH_PROTO_REQUEST_MS * 1000ull);
+	bool waits = c->aside || c->queued;
+	int r = sd_event_source_set_time_relative(
+		c->timer, (waits ? BH_PROTO_ASIDE_MS : BH_PROTO_REQUEST_MS) * 1000ull);
 
 	return r < 0 ? r : sd_event_source_set_enabled(c->timer, SD_EVENT_ONESHOT);
 }
 
-int bh_conn_new(struct bh_server *s, int fd, struct bh_conn **place)
+int bh_conn_new(struct bh_server *s, int fd, struct bh_guest who, struct bh_conn **place)
 {
 	struct bh_conn *c = calloc(1, sizeof(*c));
 	sd_event *event = s->agent->event;
@@ -48,7 +60,11 @@ int bh_conn_new(struct bh_server *s, int fd, struct bh_conn **place)
 		return -ENOMEM;
 	c->server = s;
 	c->place = place;
+	c->uid = who.uid;
+	c->operator= who.operator;
 	r = sd_event_add_io(event, &c->io, fd, EPOLLIN, on_io, c);
+	if (r >= 0 && who.operator)
+		r = sd_event_source_set_priority(c->io, BH_CONN_FIRST);
 	if (r >= 0)
 		r = sd_event_add_time_relative(event, &c->timer, CLOCK_MONOTONIC,
 					       BH_PROTO_REQUEST_MS * 1000ull, 0, on_timer, c);
@@ -136,23 +152,67 @@ static int answer(struct bh_conn *c, struct bh_reply *reply)
 	return send_line(c, line);
 }
 
-static int refuse(struct bh_conn *c, const char *text)
+static int refuse(struct bh_conn *c, int code, const char *text)
 {
 	_cleanup_(bh_reply_clear) struct bh_reply reply = {0};
 
-	(void)bh_reply_fail(&reply, BH_EXIT_USAGE, NULL, "%s", text);
+	(void)bh_reply_fail(&reply, code, NULL, "%s", text);
 	c->last = true;
 	return answer(c, &reply);
+}
+
+/* What the child has made. */
+static void on_answer(void *arg, char *line, size_t n)
+{
+	struct bh_conn *c = arg;
+	struct bh_server *s = c->server;
+	int r;
+
+	bh_aside_end(c->aside);
+	c->aside = NULL;
+	if (line)
+		r = bytes_add(&c->out, line, n);
+	else
+		r = refuse(c, BH_EXIT_FAILED, "the answer could not be made: try again");
+	if (r == 0)
+		r = flush(c);
+	if (r == 0)
+		r = set_deadline(c);
+	if (r == 0)
+		r = go_on(c);
+	if (r < 0)
+		bh_conn_free(c);
+	bh_server_aside_ended(s);
+}
+
+/* By a child. Return: 1: it is at it, or the request waits for one; 0: there is none to be had. */
+static int run_aside(struct bh_conn *c, const struct bh_request *req)
+{
+	struct bh_server *s = c->server;
+
+	c->queued = s->n_aside >= BH_ASIDE_MAX;
+	if (c->queued)
+		return 1;
+	if (bh_aside_begin(s->agent, req, on_answer, c, &c->aside) < 0)
+		return 0;
+	s->n_aside++;
+	return 1;
 }
 
 static int run_line(struct bh_conn *c, const char *line, size_t bytes)
 {
 	_cleanup_(bh_reply_clear) struct bh_reply reply = {0};
+	_cleanup_(bh_request_clear) struct bh_request req = {0};
 	_cleanup_(bh_caller_clear) struct bh_caller caller = {0};
 	struct bh_server *s = c->server;
 	bool known = bh_caller_read(s->agent, c->fd, &caller) == 0;
 
-	bh_request_run(s->agent, &s->verbs, line, bytes, known ? &caller : NULL, &reply);
+	if (!bh_request_read(&s->verbs, line, bytes, known ? &caller : NULL, &req, &reply))
+		return answer(c, &reply);
+	if (bh_request_is_aside(&req) && run_aside(c, &req))
+		return 0;
+	bh_request_answer(s->agent, &req, &reply);
+	bh_request_record(s->agent, &req, &reply);
 	if (reply.follow && !bh_server_may_follow(s)) {
 		bh_reply_clear(&reply);
 		(void)bh_reply_fail(&reply, BH_EXIT_FAILED, "try again later",
@@ -174,7 +234,7 @@ static char *line_end(struct bh_conn *c)
 
 static bool may_run(struct bh_conn *c)
 {
-	return !waits(c) && !c->last && !c->follow && line_end(c);
+	return !waits(c) && !c->aside && !c->queued && !c->last && !c->follow && line_end(c);
 }
 
 /* One request, then others have their turn: a thousand may be in the buffer. */
@@ -187,6 +247,8 @@ static int run_next(struct bh_conn *c)
 		return 0;
 	end = line_end(c);
 	r = run_line(c, c->in.v, (size_t)(end - c->in.v));
+	if (r == 0 && c->queued)
+		return set_deadline(c);
 	c->in.n -= (size_t)(end - c->in.v) + 1;
 	memmove(c->in.v, end + 1, c->in.n);
 	c->searched = 0;
@@ -215,14 +277,23 @@ static int read_some(struct bh_conn *c)
 	whole = c->in.n + (size_t)n;
 	if (whole > BH_PROTO_MAX_REQUEST && !memchr(buf, '\n', (size_t)n)) {
 		if (!c->in.n || whole > bh_request_room(&c->server->verbs, c->in.v, c->in.n))
-			return refuse(c, "the request is too long (64 KiB, with a map 4.5 MiB)");
-		if (bh_server_bytes_in(c->server) + (size_t)n > BH_SERVER_MAX_BYTES_IN)
-			return refuse(c, "too many long requests at once: try again");
+			return refuse(c, BH_EXIT_USAGE,
+				      "the request is too long (64 KiB, with a map 4.5 MiB)");
+		if (bh_server_bytes_in(c->server, c->operator) + (size_t)n > BH_SERVER_MAX_BYTES_IN)
+			return refuse(c, BH_EXIT_FAILED,
+				      "too many long requests at once: try again");
 	}
 	return bytes_add(&c->in, buf, (size_t)n);
 }
 
 /* --- events -------------------------------------------------------------------------------- */
+
+/* An operator goes first, also when he leaves; not with all that he sent at once. */
+static int set_turn(struct bh_conn *c)
+{
+	return sd_event_source_set_priority(
+		c->io, c->operator&& !may_run(c) ? BH_CONN_FIRST : SD_EVENT_PRIORITY_NORMAL);
+}
 
 /* What to wait for next. Return: 0, or -errno when the client is done. */
 static int go_on(struct bh_conn *c)
@@ -231,6 +302,9 @@ static int go_on(struct bh_conn *c)
 	bool busy = waits(c) || may_run(c);
 	uint32_t events = busy ? EPOLLOUT : EPOLLIN;
 
+	/* of one that waits for a child only that it hangs up is of interest */
+	if (c->aside || c->queued)
+		return sd_event_source_set_io_events(c->io, 0);
 	if (!waits(c) && c->after) {
 		c->after(c->server->agent);
 		c->after = NULL;
@@ -242,6 +316,7 @@ static int go_on(struct bh_conn *c)
 		events |= EPOLLIN;
 	if (c->follow && !busy)
 		(void)sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
+	(void)set_turn(c);
 	return sd_event_source_set_io_events(c->io, events);
 }
 
@@ -270,10 +345,24 @@ static int on_timer(_unused_ sd_event_source *source, _unused_ uint64_t usec, vo
 {
 	struct bh_conn *c = arg;
 
-	if (!waits(c) && c->in.n)
-		(void)refuse(c, "the request did not arrive whole within 5 s");
+	if (c->aside || c->queued)
+		(void)refuse(c, BH_EXIT_FAILED, "the answer took too long: try again later");
+	else if (!waits(c) && c->in.n)
+		(void)refuse(c, BH_EXIT_USAGE, "the request did not arrive whole within 5 s");
 	bh_conn_free(c);
 	return 0;
+}
+
+void bh_conn_resume(struct bh_conn *c)
+{
+	int r;
+
+	c->queued = false;
+	r = run_next(c);
+	if (r == 0)
+		r = go_on(c);
+	if (r < 0)
+		bh_conn_free(c);
 }
 
 void bh_conn_event(struct bh_conn *c, const struct bh_event *ev)

@@ -40,6 +40,9 @@ struct bh_verb {
 	size_t max_bytes;	 /* of a request; 0 = BH_PROTO_MAX_REQUEST */
 	const char *const *args; /* the names it knows, NULL at the end; others are refused, but for
 				  * "reason" where something changes: request.c takes it */
+	/* May take long, for this call: a child answers (aside.h). It must change nothing, neither
+	 * in the agent nor in the kernel. NULL: never */
+	bool (*aside)(const struct bh_call *call);
 	/* Return: 0 when @reply says it all; -errno: answered as an internal error. */
 	int (*run)(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply);
 };
@@ -69,6 +72,9 @@ int bh_arg_int(const struct bh_call *call, const char *name, json_int_t lo, json
 /* As bh_arg_string, but it must be there. */
 int bh_arg_need(const struct bh_call *call, const char *name, struct bh_reply *reply,
 		const char **ret);
+
+/* For a verb that always may take long. */
+bool bh_aside_always(const struct bh_call *call);
 
 /* Note an error and answer with @code. Return: 0, so that a verb can return it. */
 int bh_reply_fail(struct bh_reply *reply, int code, const char *help, const char *fmt, ...)

@@ -16,8 +16,9 @@
  * Reading: uid 0 or group bulkhead-read. A change (C): uid 0 of the initial user namespace and
  * a caller in a login session (.scope under user.slice), in `host` or a segment with
  * `admin: true`. Every change is audited, with its argument `reason` (1 KiB), which each takes. confirm_default: true: confirm_s as the agent's settings have it. 64 KiB a request, those with text 4 MiB + 1/8 (then
- * "verb" is the first key); 32 clients, the last 4 places are root's, 16 may follow; 5 s for a
- * request to arrive whole and for an answer to be read on: then the agent hangs up.
+ * "verb" is the first key); 32 clients, 7 of a user, the last 4 places are for who may change
+ * something, 16 may follow; 5 s for a request to arrive whole and for an answer to be read on: then
+ * the agent hangs up. Who may change something goes before the others.
  *
  * verb      args                                   data
  * version   -                                      version, abi, kernel, features[{name,works,effect}]
@@ -95,6 +96,7 @@
 #define BH_PROTO_MAX_APPLY   ((4u << 20) + (512u << 10))
 #define BH_PROTO_MAX_CLIENTS 32
 #define BH_PROTO_REQUEST_MS  5000
+#define BH_PROTO_ASIDE_MS    30000 /* for an answer that a child makes */
 
 /* The longest time in which a map may be confirmed, and a map's default on a terminal. */
 #define BH_CONFIRM_MAX_S     86400

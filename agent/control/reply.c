@@ -26,6 +26,11 @@ int bh_reply_fail(struct bh_reply *reply, int code, const char *help, const char
 	return 0;
 }
 
+bool bh_aside_always(_unused_ const struct bh_call *call)
+{
+	return true;
+}
+
 static int wrong_type(struct bh_reply *reply, const char *name, const char *want)
 {
 	(void)bh_reply_fail(reply, BH_EXIT_USAGE, NULL, "argument '%s' must be %s", name, want);

@@ -158,9 +158,11 @@ static json_t *parse(const char *line, size_t bytes, struct bh_reply *reply, con
 	else if (json_object_size(req) > (args ? 2 : 1))
 		(void)bh_reply_fail(reply, BH_EXIT_USAGE, "send {\"verb\": NAME, \"args\": {...}}",
 				    "the request has other keys than \"verb\" and \"args\"");
+	else if (!args && json_object_set_new(req, "args", json_object()) < 0)
+		(void)bh_reply_fail(reply, BH_EXIT_FAILED, NULL, "%s", strerror(ENOMEM));
 	else {
 		*ret_verb = json_string_value(verb);
-		*ret_args = args;
+		*ret_args = json_object_get(req, "args");
 		return req;
 	}
 	json_decref(req);
@@ -176,37 +178,62 @@ static void finish(struct bh_reply *reply, const struct bh_verb *verb, int r)
 		reply->code = BH_EXIT_FAILED;
 }
 
+void bh_request_clear(struct bh_request *req)
+{
+	json_decref(req->json);
+	*req = (struct bh_request){0};
+}
+
+bool bh_request_read(const struct bh_verb_table *verbs, const char *line, size_t bytes,
+		     const struct bh_caller *caller, struct bh_request *ret, struct bh_reply *reply)
+{
+	_cleanup_(bh_request_clear) struct bh_request req = {.call.caller = caller};
+
+	req.json = parse(line, bytes, reply, &req.call.verb, &req.call.args);
+	if (!req.json)
+		return false;
+	req.verb = verb_find(verbs, req.call.verb, strlen(req.call.verb));
+	if (!req.verb) {
+		unknown_verb(reply, verbs, req.call.verb);
+		return false;
+	}
+	if (bytes > (req.verb->max_bytes ? req.verb->max_bytes : BH_PROTO_MAX_REQUEST)) {
+		(void)bh_reply_fail(reply, BH_EXIT_USAGE, NULL,
+				    "verb '%s': the request is too long", req.verb->name);
+		return false;
+	}
+	if (check_args(req.verb, req.call.args, reply) < 0 ||
+	    check_caller(req.verb, caller, reply) < 0)
+		return false;
+	*ret = req;
+	req.json = NULL;
+	return true;
+}
+
+bool bh_request_is_aside(const struct bh_request *req)
+{
+	return req->verb->aside && !req->verb->changes && req->verb->aside(&req->call);
+}
+
+void bh_request_answer(struct bh_agent *a, const struct bh_request *req, struct bh_reply *reply)
+{
+	finish(reply, req->verb, req->verb->run(a, &req->call, reply));
+}
+
+void bh_request_record(struct bh_agent *a, const struct bh_request *req, struct bh_reply *reply)
+{
+	bh_record_verb(a, req->verb, req->call.args, req->call.caller, reply);
+}
+
 void bh_request_run(struct bh_agent *a, const struct bh_verb_table *verbs, const char *line,
 		    size_t bytes, const struct bh_caller *caller, struct bh_reply *reply)
 {
-	json_auto_t *none = json_object(), *req = NULL;
-	const json_t *args = NULL;
-	const struct bh_verb *verb;
-	const char *name;
-	int r;
+	_cleanup_(bh_request_clear) struct bh_request req = {0};
 
-	req = parse(line, bytes, reply, &name, &args);
-	if (!req)
+	if (!bh_request_read(verbs, line, bytes, caller, &req, reply))
 		return;
-	verb = verb_find(verbs, name, strlen(name));
-	if (!verb) {
-		unknown_verb(reply, verbs, name);
-		return;
-	}
-	if (bytes > (verb->max_bytes ? verb->max_bytes : BH_PROTO_MAX_REQUEST)) {
-		(void)bh_reply_fail(reply, BH_EXIT_USAGE, NULL,
-				    "verb '%s': the request is too long", verb->name);
-		return;
-	}
-	args = args ? args : none;
-	r = check_args(verb, args, reply);
-	if (r == 0)
-		r = check_caller(verb, caller, reply);
-	if (r < 0)
-		return;
-	r = verb->run(a, &(struct bh_call){.verb = name, .args = args, .caller = caller}, reply);
-	finish(reply, verb, r);
-	bh_record_verb(a, verb, args, caller, reply);
+	bh_request_answer(a, &req, reply);
+	bh_request_record(a, &req, reply);
 }
 
 char *bh_reply_line(const struct bh_reply *reply)

@@ -23,6 +23,24 @@ struct bh_verb_table {
 void bh_request_run(struct bh_agent *a, const struct bh_verb_table *verbs, const char *line,
 		    size_t bytes, const struct bh_caller *caller, struct bh_reply *reply);
 
+/* A request that may be run. */
+struct bh_request {
+	json_t *json;
+	const struct bh_verb *verb;
+	struct bh_call call; /* its arguments are in @json */
+};
+
+void bh_request_clear(struct bh_request *req);
+
+/* bh_request_run() in its steps. Return: true; false: @reply says why not. */
+bool bh_request_read(const struct bh_verb_table *verbs, const char *line, size_t bytes,
+		     const struct bh_caller *caller, struct bh_request *ret,
+		     struct bh_reply *reply);
+/* It changes nothing and may take long: not here, see aside.h. */
+bool bh_request_is_aside(const struct bh_request *req);
+void bh_request_answer(struct bh_agent *a, const struct bh_request *req, struct bh_reply *reply);
+void bh_request_record(struct bh_agent *a, const struct bh_request *req, struct bh_reply *reply);
+
 /**
  * bh_request_room - how long may the request become that begins with @text
  *

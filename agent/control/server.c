@@ -35,6 +35,12 @@ static void open_to_readers(const struct bh_server *s)
 		(void)chmod(s->path, 0660);
 }
 
+/*
+ * Who finds it full waits in no order, for ever if others are quicker; who is in it waits for all
+ * before him.
+ */
+#define BACKLOG SOMAXCONN
+
 static int listen_at(struct bh_server *s, struct bh_diags *d)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -56,28 +62,63 @@ static int listen_at(struct bh_server *s, struct bh_diags *d)
 	if (r < 0)
 		return listener_error(d, s, "bind", r);
 	open_to_readers(s);
-	if (listen(s->fd, BH_PROTO_MAX_CLIENTS) < 0)
+	if (listen(s->fd, BACKLOG) < 0)
 		return listener_error(d, s, "listen", -errno);
 	return 0;
 }
 
 /* --- who gets a place ------------------------------------------------------------------------ */
 
-/* The last places are root's: readers can't lock the operator out. */
-#define ROOT_PLACES 4
+/* The last places are for who may change something: readers can't lock the operator out. */
+#define OPERATOR_PLACES 4
+/* Nor one user the others. The root of a service is one of them. */
+#define USER_PLACES 7
 /* As many may follow: they hold their place for long. */
 #define FOLLOW_PLACES 16
-/* Times a second that waiting clients are looked at; each time as many as there are places. */
-#define CONNECTS_PER_S 200
 
-static size_t places_for(int fd)
+/*
+ * A flood of connections is looked at for so long in a go, and so many goes in a time: the one who
+ * stands behind thousands has his turn soon, and those who are in have theirs.
+ */
+#define GO_NS	  250000
+#define GOES	  16
+#define GOES_USEC 5000
+
+/* Processes that were seen in this go to be no operator's: they come again and again. */
+struct strangers {
+	pid_t v[16];
+	size_t n;
+};
+
+static struct bh_guest guest(struct bh_agent *a, int fd, struct strangers *seen)
 {
-	struct ucred cred;
+	struct ucred cred = {.uid = (uid_t)-1};
 	socklen_t len = sizeof(cred);
+	struct bh_guest who;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.uid == 0)
-		return BH_PROTO_MAX_CLIENTS;
-	return BH_PROTO_MAX_CLIENTS - ROOT_PLACES;
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	who = (struct bh_guest){.uid = cred.uid};
+	for (size_t i = 0; i < seen->n; i++)
+		if (seen->v[i] == cred.pid)
+			return who;
+	who.operator= bh_caller_is_operator(a, fd);
+	if (!who.operator&& seen->n<ARRAY_SIZE(seen->v))
+		seen->v[seen->n++] = cred.pid;
+	return who;
+}
+
+static bool may_enter(const struct bh_server *s, struct bh_guest who)
+{
+	size_t others = 0, same = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(s->client); i++) {
+		const struct bh_conn *c = s->client[i];
+
+		others += c && !c->operator;
+		same += c && !c->operator&& c->uid == who.uid;
+	}
+	return who.operator||(others < BH_PROTO_MAX_CLIENTS - OPERATOR_PLACES &&
+			      same < USER_PLACES);
 }
 
 bool bh_server_may_follow(const struct bh_server *s)
@@ -89,13 +130,36 @@ bool bh_server_may_follow(const struct bh_server *s)
 	return n < FOLLOW_PLACES;
 }
 
-size_t bh_server_bytes_in(const struct bh_server *s)
+size_t bh_server_bytes_in(const struct bh_server *s, bool operator)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(s->client); i++)
-		n += s->client[i] ? s->client[i]->in.room : 0;
+		if (s->client[i] && s->client[i]->operator== operator)
+			n += s->client[i]->in.room;
 	return n;
+}
+
+void bh_server_forget(struct bh_server *s)
+{
+	(void)close(s->fd);
+	for (size_t i = 0; i < ARRAY_SIZE(s->client); i++)
+		if (s->client[i])
+			(void)close(s->client[i]->fd);
+}
+
+void bh_server_aside_ended(struct bh_server *s)
+{
+	s->n_aside--;
+	for (size_t i = 1; i <= ARRAY_SIZE(s->client); i++) {
+		size_t at = (s->turn + i) % ARRAY_SIZE(s->client);
+
+		if (!s->client[at] || !s->client[at]->queued)
+			continue;
+		s->turn = at;
+		bh_conn_resume(s->client[at]);
+		return;
+	}
 }
 
 /* Said without waiting: who does not listen does not hear it. */
@@ -110,23 +174,32 @@ static const char no_descriptor[] = TURN_AWAY("the agent has no file descriptor 
 
 static void turn_away(int fd, const char *text)
 {
+	char unread[4096];
+
 	(void)send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
+	/* what he said and nobody read would become a reset, and he would not hear why */
+	(void)recv(fd, unread, sizeof(unread), MSG_DONTWAIT);
 	(void)close(fd);
 }
 
-static void take(struct bh_server *s, int fd)
+static void take(struct bh_server *s, int fd, struct strangers *seen)
 {
-	size_t used = 0;
-	struct bh_conn **place = NULL;
+	struct bh_guest who;
+	char first;
 
-	for (size_t i = 0; i < ARRAY_SIZE(s->client); i++) {
-		if (s->client[i])
-			used++;
-		else if (!place)
-			place = &s->client[i];
-	}
-	if (used < places_for(fd) && place && bh_conn_new(s, fd, place) == 0)
+	/* he left while he waited: thousands may have */
+	if (recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
+		(void)close(fd);
 		return;
+	}
+	who = guest(s->agent, fd, seen);
+	for (size_t i = 0; may_enter(s, who) && i < ARRAY_SIZE(s->client); i++) {
+		if (s->client[i])
+			continue;
+		if (bh_conn_new(s, fd, who, &s->client[i]) == 0)
+			return;
+		break;
+	}
 	turn_away(fd, full);
 }
 
@@ -154,9 +227,10 @@ static int on_connect(_unused_ sd_event_source *source, int fd, _unused_ uint32_
 		      void *arg)
 {
 	struct bh_server *s = arg;
+	struct strangers seen = {0};
+	uint64_t end = bh_clock_real.boot_ns() + GO_NS;
 
-	/* some, not all: a flood of connections must not hold the loop */
-	for (int i = 0; i < BH_PROTO_MAX_CLIENTS; i++) {
+	do {
 		int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (client < 0) {
@@ -164,8 +238,8 @@ static int on_connect(_unused_ sd_event_source *source, int fd, _unused_ uint32_
 				turn_next_away(s);
 			break;
 		}
-		take(s, client);
-	}
+		take(s, client, &seen);
+	} while (bh_clock_real.boot_ns() < end);
 	return 0;
 }
 
@@ -190,9 +264,11 @@ int bh_server_open(struct bh_agent *a, struct bh_diags *d, struct bh_server **re
 	if (r < 0)
 		return r;
 	r = sd_event_add_io(a->event, &s->source, s->fd, EPOLLIN, on_connect, s);
-	/* where even the spare was lost nothing can be done but to wait */
 	if (r >= 0)
-		r = sd_event_source_set_ratelimit(s->source, 1000000, CONNECTS_PER_S);
+		r = sd_event_source_set_priority(s->source, BH_CONN_FIRST);
+	/* also where even the spare was lost: nothing can be done but to wait */
+	if (r >= 0)
+		r = sd_event_source_set_ratelimit(s->source, GOES_USEC, GOES);
 	if (r < 0)
 		return listener_error(d, s, "epoll", r);
 	*ret = TAKE_PTR(s);

@@ -3,11 +3,14 @@
 #ifndef BH_SERVER_INTERNAL_H
 #define BH_SERVER_INTERNAL_H
 
+#include "aside.h"
 #include "request.h"
 #include "server.h"
 
-/* More requests than this in memory at once are turned away. */
+/* More requests than this in memory at once are turned away: operators' and others' apart. */
 #define BH_SERVER_MAX_BYTES_IN (16u << 20)
+/* Who comes, and an operator with one request, go before all the others. */
+#define BH_CONN_FIRST (SD_EVENT_PRIORITY_NORMAL - 10)
 /* A client that follows and is so far behind is dropped. */
 #define BH_CONN_MAX_BEHIND (1u << 20)
 
@@ -23,9 +26,13 @@ struct bh_conn {
 	int fd;
 	sd_event_source *io, *timer;
 	struct bh_bytes in, out;
-	size_t searched; /* no newline before it in @in */
-	bool eof;	 /* it will send no more */
-	bool last;	 /* hang up when @out is sent */
+	uid_t uid;
+	bool operator;		/* may change something, or might when he came */
+	struct bh_aside *aside; /* a child makes the answer */
+	bool queued;		/* the first request in @in waits for a child */
+	size_t searched;	/* no newline before it in @in */
+	bool eof;		/* it will send no more */
+	bool last;		/* hang up when @out is sent */
 	bh_follow_fn follow;
 	void *follow_ctx;
 	void (*after)(struct bh_agent *a);
@@ -38,17 +45,31 @@ struct bh_server {
 	int fd;
 	int spare; /* given up for a moment when there is no descriptor to take a client with */
 	sd_event_source *source;
+	size_t n_aside;
+	size_t turn; /* who was last to have a child of those that waited for one */
 	struct bh_conn *client[BH_PROTO_MAX_CLIENTS];
 };
 
+/* Who came. */
+struct bh_guest {
+	uid_t uid;
+	bool operator;
+};
+
 /* Takes @fd over on success. Return: 0 or -errno. */
-int bh_conn_new(struct bh_server *s, int fd, struct bh_conn **place);
+int bh_conn_new(struct bh_server *s, int fd, struct bh_guest who, struct bh_conn **place);
+/* A child is free: the one that waits for it. May hang up. */
+void bh_conn_resume(struct bh_conn *c);
 /* Hangs up and leaves its place. */
 void bh_conn_free(struct bh_conn *c);
 /* One event for one that follows; may end it. */
 void bh_conn_event(struct bh_conn *c, const struct bh_event *ev);
 
 bool bh_server_may_follow(const struct bh_server *s);
-size_t bh_server_bytes_in(const struct bh_server *s);
+size_t bh_server_bytes_in(const struct bh_server *s, bool operator);
+/* In a child: a client that the agent hangs up on must see that. */
+void bh_server_forget(struct bh_server *s);
+/* One of BH_ASIDE_MAX children has ended. */
+void bh_server_aside_ended(struct bh_server *s);
 
 #endif

@@ -68,6 +68,7 @@ static int run_accept(struct bh_agent *a, _unused_ const struct bh_call *call,
 
 static const char *const args[] = {"limit", NULL};
 
-const struct bh_verb bh_verb_audit = {.name = "audit", .run = run, .args = args};
+const struct bh_verb bh_verb_audit = {
+	.name = "audit", .run = run, .args = args, .aside = bh_aside_always};
 const struct bh_verb bh_verb_audit_accept = {
 	.name = "audit_accept", .changes = true, .run = run_accept};

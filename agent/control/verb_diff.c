@@ -24,4 +24,9 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 static const char *const args[] = {"file", "text", NULL};
 
 const struct bh_verb bh_verb_diff = {
-	.name = "diff", .max_bytes = BH_PROTO_MAX_APPLY, .args = args, .run = run};
+	.name = "diff",
+	.max_bytes = BH_PROTO_MAX_APPLY,
+	.args = args,
+	.run = run,
+	.aside = bh_aside_always,
+};

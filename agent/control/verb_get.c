@@ -62,4 +62,5 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 
 static const char *const args[] = {"what", "all", "generation", NULL};
 
-const struct bh_verb bh_verb_get = {.name = "get", .run = run, .args = args};
+const struct bh_verb bh_verb_get = {
+	.name = "get", .run = run, .args = args, .aside = bh_aside_always};

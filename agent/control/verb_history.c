@@ -47,4 +47,5 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 
 static const char *const args[] = {"limit", NULL};
 
-const struct bh_verb bh_verb_history = {.name = "history", .args = args, .run = run};
+const struct bh_verb bh_verb_history = {
+	.name = "history", .args = args, .run = run, .aside = bh_aside_always};

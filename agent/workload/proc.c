@@ -98,9 +98,8 @@ int bh_proc_same_userns(pid_t pid)
 	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-	if (!stat(path, &a) && !stat("/proc/self/ns/user", &b) &&
-	    (a.st_dev != b.st_dev || a.st_ino != b.st_ino))
-		return 0;
+	if (!stat(path, &a) && !stat("/proc/self/ns/user", &b))
+		return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 	snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
 	r = bh_file_read(path, 1u << 16, &theirs, NULL);
 	if (!r)

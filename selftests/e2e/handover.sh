@@ -14,7 +14,7 @@ need_agent
 HANDOVERS=${HANDOVERS:-$(how_many 100 12)}
 KILLS=${KILLS:-$(how_many 12 4)}
 
-other=$BUILD/abi2
+other=$BUILD/other-abi
 mkdir -p "$other"
 # One make at a time works there: systemd/package.sh builds it, too.
 if ! flock "$other" make -j2 ABI=3 BUILD="$other" "$other/bulkheadd" > "$other/make.log" 2>&1; then

@@ -23,6 +23,8 @@ static struct bh_agent *rig_open(const struct bh_verb *const *verbs, size_t n)
 	assert_int_equal(sd_event_new(&a->event), 0);
 	assert_int_equal(bh_server_open(a, &d, &a->server), 0);
 	a->server->verbs = (struct bh_verb_table){verbs, n};
+	/* a client here does not wait */
+	assert_int_equal(sd_event_source_set_ratelimit(a->server->source, 0, 0), 0);
 	return a;
 }
 

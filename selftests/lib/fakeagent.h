@@ -106,6 +106,7 @@ _unused_ static void test_agent_free(struct bh_agent *a)
 	bh_flows_free(a->flows);
 	sd_event_unref(a->event);
 	free(a->nic);
+	free(a->root_in_mount);
 	free(a);
 	(void)nftw(test_dir, test_remove, 8, FTW_DEPTH | FTW_PHYS);
 }

@@ -15,7 +15,7 @@ tools/deps.sh package || { echo "not ok 1 - the packages to make one"; echo 1..1
 
 # --- two packages --------------------------------------------------------------------------------
 
-other=$BUILD/abi2
+other=$BUILD/other-abi
 mkdir -p "$other"
 
 # One make at a time works there: e2e/handover.sh builds it, too.

@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <poll.h>
+#include <sys/wait.h>
 #include "controlrig.h"
 
 static int runs;
@@ -23,11 +25,29 @@ static int run_look(_unused_ struct bh_agent *a, _unused_ const struct bh_call *
 	return 0;
 }
 
+static int run_hang(_unused_ struct bh_agent *a, _unused_ const struct bh_call *call,
+		    _unused_ struct bh_reply *reply)
+{
+	/* the ends of the clients, which no other process has */
+	closefrom(3);
+	pause();
+	return 0;
+}
+
+static int run_die(_unused_ struct bh_agent *a, _unused_ const struct bh_call *call,
+		   _unused_ struct bh_reply *reply)
+{
+	_exit(3);
+}
+
 static const char *const args[] = {"text", NULL};
+static const struct bh_verb long_one = {.name = "long", .run = run_look, .aside = bh_aside_always};
+static const struct bh_verb hang = {.name = "hang", .run = run_hang, .aside = bh_aside_always};
+static const struct bh_verb die = {.name = "die", .run = run_die, .aside = bh_aside_always};
 static const struct bh_verb look = {.name = "look", .run = run_look};
 static const struct bh_verb take = {
 	.name = "take", .run = run_look, .args = args, .max_bytes = BH_PROTO_MAX_APPLY};
-static const struct bh_verb *const verbs[] = {&look, &take};
+static const struct bh_verb *const verbs[] = {&look, &take, &long_one, &hang, &die};
 
 static int setup(void **state)
 {
@@ -174,7 +194,9 @@ static void long_ones_together(void **state)
 		answer = hear(a, fd[i], &eof);
 		refused += strstr(answer, "too many long requests") != NULL;
 		free(answer);
-		assert_true(bh_server_bytes_in(a->server) <= BH_SERVER_MAX_BYTES_IN * 2);
+		assert_true(bh_server_bytes_in(a->server, a->server->client[0] &&
+								  a->server->client[0]->operator) <=
+			    BH_SERVER_MAX_BYTES_IN * 2);
 	}
 	assert_true(refused > 0);
 	assert_true(refused < (int)ARRAY_SIZE(fd));
@@ -187,10 +209,10 @@ static void long_ones_together(void **state)
 static void too_many(void **state)
 {
 	struct bh_agent *a = *state;
-	size_t places = may_read() ? BH_PROTO_MAX_CLIENTS : BH_PROTO_MAX_CLIENTS - 4;
-	int fd[BH_PROTO_MAX_CLIENTS], more;
+	int fd[BH_PROTO_MAX_CLIENTS] = {client(a)}, more;
+	size_t places = a->server->client[0]->operator? BH_PROTO_MAX_CLIENTS : 7;
 
-	for (size_t i = 0; i < places; i++)
+	for (size_t i = 1; i < places; i++)
 		fd[i] = client(a);
 	assert_int_equal(clients(a), places);
 	more = client(a);
@@ -206,6 +228,127 @@ static void too_many(void **state)
 		close(fd[i]);
 	pump(a);
 	assert_int_equal(clients(a), 0);
+}
+
+/* As another user, all that he can get; ends with the pipe @p. */
+static pid_t greedy(struct bh_agent *a, uid_t uid, size_t n, const int p[2])
+{
+	pid_t pid = fork();
+	char byte;
+
+	if (pid == 0) {
+		close(p[1]);
+		if (setresuid(uid, uid, uid) < 0)
+			_exit(1);
+		while (n--)
+			if (client(a) < 0)
+				_exit(1);
+		_exit(read(p[0], &byte, 1) < 0);
+	}
+	return pid;
+}
+
+static void one_user_is_not_all(void **state)
+{
+	struct bh_agent *a = *state;
+	char path[96];
+	int p[2], fd;
+	size_t n = 0;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(pipe(p), 0);
+	snprintf(path, sizeof(path), "%s/control.sock", test_dir);
+	assert_int_equal(chmod(path, 0666), 0);
+	assert_int_equal(chmod(test_dir, 0755), 0);
+	for (uid_t uid = 4001; uid < 4006; uid++)
+		assert_true(greedy(a, uid, 20, p) > 0);
+	for (int i = 0; i < 200; i++)
+		(void)sd_event_run(a->event, 10000);
+	for (size_t i = 0; i < BH_PROTO_MAX_CLIENTS; i++)
+		n += a->server->client[i] && a->server->client[i]->uid == 4001;
+	assert_int_equal(n, 7);
+	/* and all of them are not root */
+	assert_int_equal(clients(a), BH_PROTO_MAX_CLIENTS - 4);
+	fd = client(a);
+	if (a->server->client[BH_PROTO_MAX_CLIENTS - 4]) {
+		say(a, fd, "{\"verb\":\"look\"}\n");
+		expect(a, fd, good(), false);
+	}
+	close(fd);
+	close(p[1]);
+	close(p[0]);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	pump(a);
+	assert_int_equal(clients(a), 0);
+}
+
+/* --- answers that a child makes ----------------------------------------------------------------------- */
+
+static void hear_late(struct bh_agent *a, int fd, const char *part, bool hung_up)
+{
+	for (int i = 0; i < 500; i++) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+
+		if (poll(&p, 1, 0) == 1)
+			break;
+		(void)sd_event_run(a->event, 10000);
+	}
+	expect(a, fd, part, hung_up);
+}
+
+static void aside(void **state)
+{
+	struct bh_agent *a = *state;
+	int fd[6], other = client(a);
+
+	if (!may_read())
+		skip();
+	answer_bytes = 3 << 20;
+	for (size_t i = 0; i < ARRAY_SIZE(fd); i++) {
+		fd[i] = client(a);
+		say(a, fd[i], "{\"verb\":\"long\"}\n{\"verb\":\"look\"}\n");
+	}
+	assert_int_equal(a->server->n_aside, BH_ASIDE_MAX);
+	assert_int_equal(runs, 0);
+	answer_bytes = 3;
+	/* the loop goes on */
+	say(a, other, "{\"verb\":\"look\"}\n");
+	expect(a, other, "{\"ok\":true", false);
+	for (size_t i = 0; i < ARRAY_SIZE(fd); i++) {
+		hear_late(a, fd[i], "{\"ok\":true,\"code\":0,\"data\":{\"answer\":\"xxx", false);
+		close(fd[i]);
+	}
+	assert_int_equal(runs, 1 + (int)ARRAY_SIZE(fd));
+	assert_int_equal(a->server->n_aside, 0);
+	close(other);
+}
+
+static void aside_and_gone(void **state)
+{
+	struct bh_agent *a = *state;
+	int fd[4];
+
+	if (!may_read())
+		skip();
+	for (size_t i = 0; i < ARRAY_SIZE(fd); i++) {
+		fd[i] = client(a);
+		say(a, fd[i], "{\"verb\":\"hang\"}\n");
+	}
+	assert_int_equal(a->server->n_aside, BH_ASIDE_MAX);
+	for (size_t i = 0; i < ARRAY_SIZE(fd); i++)
+		close(fd[i]);
+	for (int i = 0; clients(a) && i < 500; i++)
+		(void)sd_event_run(a->event, 10000);
+	assert_int_equal(clients(a), 0);
+	assert_int_equal(a->server->n_aside, 0);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	/* one that dies */
+	fd[0] = client(a);
+	say(a, fd[0], "{\"verb\":\"die\"}\n");
+	hear_late(a, fd[0], "could not be made", true);
+	close(fd[0]);
 }
 
 static int open_fds(void)
@@ -343,6 +486,9 @@ int main(void)
 		TEST(too_long),
 		TEST(long_ones_together),
 		TEST(too_many),
+		TEST(one_user_is_not_all),
+		TEST(aside),
+		TEST(aside_and_gone),
 		TEST(sends_descriptors),
 		TEST(does_not_read),
 		TEST(too_slow),

@@ -5,7 +5,7 @@
 changelog.py deb|rpm VERSION MAINTAINER SECONDS
 
 Each "## 1.2.3 (2026-01-31)" is an entry, each "- " a change. The first entry is VERSION's, or that
-of the version it is a variant of ("1.2.3+abi2"); without a date it is of SECONDS since 1970.
+of the version it is a variant of ("1.2.3+abi3"); without a date it is of SECONDS since 1970.
 """
 import datetime
 import email.utils
