@@ -131,7 +131,7 @@ static void an_end_inside_another(void **state)
 	hold(a, "lan", "");
 	hold(a, "10.1.2.3", "\"for_s\":60,");
 	assert_int_equal(held("10.1.2.3"), 5);
-	say(a, "{\"verb\":\"release\",\"args\":{\"who\":\"10.1.0.0/16\"}}", 0, "");
+	expect(a, "{\"verb\":\"release\",\"args\":{\"who\":\"10.1.0.0/16\"}}", 0, "");
 	assert_int_equal(held("10.1.2.3"), 6);
 }
 
@@ -152,7 +152,7 @@ static void a_family(void **state)
 	assert_int_equal(held("10.9.0.1"), 3);
 	assert_int_equal(held("fd77::1"), 1);
 	/* both of one segment's */
-	say(a, "{\"verb\":\"release\",\"args\":{\"who\":\"all\"}}", 0, "");
+	expect(a, "{\"verb\":\"release\",\"args\":{\"who\":\"all\"}}", 0, "");
 	apply(a,
 	      "version: 1\\nname: two\\nmode: observe\\ndefault: { ingress: deny, egress: deny }\\n"
 	      "segments: { all: { match: [ { cidr: [\\\"::/0\\\"] }, { cidr: [0.0.0.0/0] } ] } }\\n");
@@ -171,7 +171,7 @@ static void who_goes_moves_nobody_else(void **state)
 	hold(a, "10.7.0.0/16", "");
 	hold(a, "10.8.0.0/16", "\"even_failsafe\":true,");
 	hold(a, "10.9.0.0/16", "\"for_s\":60,");
-	say(a, "{\"verb\":\"release\",\"args\":{\"who\":\"10.7.0.0/16\"}}", 0, "");
+	expect(a, "{\"verb\":\"release\",\"args\":{\"who\":\"10.7.0.0/16\"}}", 0, "");
 	assert_int_equal(held("10.8.0.1"), 2);
 	assert_int_equal(held("10.9.0.1"), 3);
 	assert_int_equal(fake.slot[0].flags, 0);
@@ -214,8 +214,9 @@ static void many_prefixes(void **state)
 
 static void no_map_yet(void **state)
 {
-	say(*state, "{\"verb\":\"quarantine\",\"args\":{\"who\":\"a.service\",\"reason\":\"x\"}}",
-	    0, "nothing is enforced");
+	expect(*state,
+	       "{\"verb\":\"quarantine\",\"args\":{\"who\":\"a.service\",\"reason\":\"x\"}}", 0,
+	       "nothing is enforced");
 }
 
 static void words_that_are_nobody(void **state)
@@ -294,12 +295,12 @@ static void a_map_that_does_not_come(void **state)
 
 	apply(a, MAP("one"));
 	hold(a, "lan", "");
-	say(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "");
+	expect(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "");
 	fake.publish_error = -EIO;
-	say(a,
-	    "{\"verb\":\"apply\",\"args\":{\"force\":true,\"enforce\":true,\"text\":\"" OTHER
-	    "\"}}",
-	    1, "can't publish");
+	expect(a,
+	       "{\"verb\":\"apply\",\"args\":{\"force\":true,\"enforce\":true,\"text\":\"" OTHER
+	       "\"}}",
+	       1, "can't publish");
 	fake.publish_error = 0;
 	assert_int_equal(count(BH_HELD_SEG), 1);
 	assert_int_equal(held("10.1.0.1"), 1);
@@ -315,11 +316,11 @@ static void a_map_on_trial(void **state)
 
 	apply(a, MAP("one"));
 	hold(a, "lan", "");
-	say(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "");
-	say(a,
-	    "{\"verb\":\"apply\",\"args\":{\"force\":true,\"enforce\":true,\"confirm_s\":60,"
-	    "\"text\":\"" OTHER "\"}}",
-	    0, "\"generation\":");
+	expect(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "");
+	expect(a,
+	       "{\"verb\":\"apply\",\"args\":{\"force\":true,\"enforce\":true,\"confirm_s\":60,"
+	       "\"text\":\"" OTHER "\"}}",
+	       0, "\"generation\":");
 	/* the kernel may fall back without us */
 	assert_int_equal(count(BH_HELD_SEG), 1);
 	assert_int_equal(held("10.1.0.1"), 1);
@@ -394,14 +395,14 @@ static void there_is_an_end_of_grants(void **state)
 
 	apply(a, MAP("one"));
 	for (int i = 0; i < BH_GRANTS_MAX / 2; i++)
-		say(a,
-		    GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"icmp/echo-request\",\"for_s\":60"),
-		    0, "\"id\":");
+		expect(a,
+		       GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"icmp/echo-request\",\"for_s\":60"),
+		       0, "\"id\":");
 	assert_true(fake.grant[BH_GRANTS_MAX - 1].until_ns > 0);
-	say(a, GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tcp/80\",\"for_s\":60"), 1,
-	    "no room for it");
+	expect(a, GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tcp/80\",\"for_s\":60"), 1,
+	       "no room for it");
 	assert_int_equal(a->holds->n_granted, BH_GRANTS_MAX / 2);
-	say(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "\"id\":");
+	expect(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "\"id\":");
 }
 
 /* --- the disk --------------------------------------------------------------------------------------------- */
