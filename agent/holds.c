@@ -122,157 +122,15 @@ int bh_granted_add(struct bh_holds *h, struct bh_granted *granted)
 	return 0;
 }
 
-/* --- to the kernel: quarantine ------------------------------------------------------------------- */
-
-struct members {
-	struct bh_member *v;
-	size_t n, room;
-};
-
-static struct bh_member *member(struct members *m, enum bh_held_by by, __u32 held)
-{
-	if (m->n == m->room) {
-		size_t room = m->room ? 2 * m->room : 64;
-		struct bh_member *more = realloc(m->v, room * sizeof(*more));
-
-		if (!more)
-			return NULL;
-		m->v = more;
-		m->room = room;
-	}
-	m->v[m->n] = (struct bh_member){.by = by, .held = held};
-	return &m->v[m->n++];
-}
-
-static int add_prefix(struct members *m, const struct bh_cidr *cidr, __u32 held)
-{
-	struct bh_member *h = member(m, BH_HELD_ADDR, held);
-
-	if (!h)
-		return -ENOMEM;
-	h->prefix.prefixlen = (__u32)cidr->plen;
-	memcpy(h->prefix.addr, cidr->addr.b, sizeof(h->prefix.addr));
-	return 0;
-}
-
-/* @owner: the quarantine that it is a hole in */
-static int add_hole(struct members *m, const struct bh_cidr *cidr, __u32 owner)
-{
-	int r = add_prefix(m, cidr, 0);
-
-	if (r == 0)
-		m->v[m->n - 1].seg = owner;
-	return r;
-}
-
-static const struct bh_segment *segment_of(const struct bh_live *l, const char *name,
-					   __u32 *ret_identity)
-{
-	for (size_t i = 0; l->map && l->compiled && i < l->map->n_segment; i++) {
-		if (strcmp(l->map->segment[i].name, name) != 0)
-			continue;
-		*ret_identity = l->compiled->identity[i];
-		return &l->map->segment[i];
-	}
-	return NULL;
-}
-
-/* Its members by identity, and every address in its prefixes, whoever else claims it. */
-static int add_segment(struct members *m, const struct bh_live *l, const char *name, __u32 held)
-{
-	__u32 identity = 0;
-	const struct bh_segment *s = segment_of(l, name, &identity);
-	struct bh_member *h;
-	int r = 0;
-
-	/* not in this map: it holds again when it is */
-	if (!s)
-		return 0;
-	h = member(m, BH_HELD_SEG, held);
-	if (!h)
-		return -ENOMEM;
-	h->seg = identity;
-	for (size_t i = 0; i < s->n_match && r == 0; i++)
-		for (size_t j = 0; j < s->match[i].n_cidr && r == 0; j++)
-			r = add_prefix(m, &s->match[i].cidr[j], held);
-	for (size_t i = 0; i < s->n_match && r == 0; i++)
-		for (size_t j = 0; j < s->match[i].n_except && r == 0; j++)
-			r = add_hole(m, &s->match[i].except[j], held);
-	return r;
-}
-
-static int add_hold(struct members *m, const struct bh_live *l, const struct bh_hold *hold,
-		    __u32 held)
-{
-	struct bh_member *h;
-
-	if (hold->kind == BH_HOLD_SEGMENT)
-		return add_segment(m, l, hold->who, held);
-	if (hold->kind == BH_HOLD_ADDRESS)
-		return add_prefix(m, &hold->cidr, held);
-	h = member(m, BH_HELD_UNIT, held);
-	if (!h)
-		return -ENOMEM;
-	snprintf(h->unit, sizeof(h->unit), "%s", hold->who);
-	return 0;
-}
-
-static bool covers(const struct bh_member *wide, const struct bh_member *narrow)
-{
-	__u32 bits = wide->prefix.prefixlen, bytes = bits / 8;
-
-	return bits <= narrow->prefix.prefixlen &&
-	       !memcmp(wide->prefix.addr, narrow->prefix.addr, bytes) &&
-	       (bits % 8 == 0 ||
-		((wide->prefix.addr[bytes] ^ narrow->prefix.addr[bytes]) >> (8 - bits % 8)) == 0);
-}
-
-/*
- * The kernel asks the longest prefix alone. So each carries the hardest of those around it, but
- * for a hole in a segment's own prefixes: there only what others say counts.
- */
-static void settle_prefixes(struct members *m, const struct bh_quarantine *slot)
-{
-	for (size_t i = 0; i < m->n; i++) {
-		struct bh_member *h = &m->v[i];
-		bool hard = h->held && slot[h->held - 1].flags & BH_QUARANTINE_HARD;
-
-		for (size_t j = 0; j < m->n && !hard; j++) {
-			const struct bh_member *w = &m->v[j];
-			bool harder;
-
-			if (h->by != BH_HELD_ADDR || w->by != BH_HELD_ADDR || !w->held || w == h ||
-			    w->held == h->seg || !covers(w, h))
-				continue;
-			harder = slot[w->held - 1].flags & BH_QUARANTINE_HARD;
-			if (harder || !h->held)
-				h->held = w->held;
-		}
-	}
-}
+/* --- to the kernel ------------------------------------------------------------------------------- */
 
 static int push_quarantine(struct bh_agent *a, const struct bh_live *l, struct bh_diags *d)
 {
-	struct bh_quarantine slot[BH_QUARANTINE_MAX] = {0};
-	struct members m = {0};
-	int r = 0;
+	_cleanup_(bh_hold_set_clear) struct bh_hold_set s;
+	int r = bh_hold_set_make(a->holds, l, &s);
 
-	for (size_t i = 0; i < a->holds->n_hold && r == 0; i++) {
-		const struct bh_hold *h = &a->holds->hold[i];
-
-		slot[i].until_ns = h->note.until_ns;
-		slot[i].flags = BH_QUARANTINE_ON | (h->hard ? BH_QUARANTINE_HARD : 0);
-		r = add_hold(&m, l, h, (__u32)i + 1);
-	}
-	if (r == 0) {
-		settle_prefixes(&m, slot);
-		r = bh_kern_quarantine(a->kern, slot, m.v, m.n, d);
-	}
-	free(m.v);
-	return r;
+	return r ? r : bh_kern_quarantine(a->kern, s.slot, s.member, s.n, d);
 }
-
-/* --- to the kernel: grants ---------------------------------------------------------------------- */
 
 static int end_of(const struct bh_live *l, const char *name, __u32 *ret)
 {
@@ -280,7 +138,7 @@ static int end_of(const struct bh_live *l, const char *name, __u32 *ret)
 		*ret = BH_ID_ANY;
 		return 0;
 	}
-	return segment_of(l, name, ret) ? 0 : -ENOENT;
+	return bh_live_segment(l, name, ret) ? 0 : -ENOENT;
 }
 
 static void add_granted(const struct bh_live *l, const struct bh_granted *g,
@@ -309,8 +167,24 @@ static void add_granted(const struct bh_live *l, const struct bh_granted *g,
 		};
 }
 
-/* Return: the rule's number, 0 if it is not in @l. */
-static __u32 rule_of(const struct bh_live *l, const char *id)
+__u64 bh_granted_slots(const struct bh_holds *h, const struct bh_live *l, unsigned int id)
+{
+	struct bh_grant grant[BH_GRANTS_MAX];
+	size_t n = 0;
+	__u64 slots = 0;
+
+	for (size_t i = 0; i < h->n_granted; i++) {
+		size_t first = n;
+
+		if (!h->granted[i].rule)
+			add_granted(l, &h->granted[i], grant, &n);
+		for (size_t j = first; j < n && h->granted[i].id == id; j++)
+			slots |= 1ull << j;
+	}
+	return slots;
+}
+
+__u32 bh_live_rule(const struct bh_live *l, const char *id)
 {
 	for (size_t i = 0; l->compiled && i < l->compiled->n_info; i++)
 		if (!strcmp(l->compiled->info[i].id, id))
@@ -326,7 +200,7 @@ static int push_grants(struct bh_agent *a, const struct bh_live *l, struct bh_di
 
 	for (size_t i = 0; i < a->holds->n_granted; i++) {
 		const struct bh_granted *g = &a->holds->granted[i];
-		__u32 rule = g->rule ? rule_of(l, g->rule) : 0;
+		__u32 rule = g->rule ? bh_live_rule(l, g->rule) : 0;
 
 		if (!g->rule)
 			add_granted(l, g, grant, &n);

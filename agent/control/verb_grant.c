@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include "../holds.h"
+#include "lockout.h"
 #include "parts.h"
 
 /* --- a rule ----------------------------------------------------------------------------------------- */
@@ -208,20 +209,46 @@ static int run_grant(struct bh_agent *a, const struct bh_call *call, struct bh_r
 
 /* --- revoke ---------------------------------------------------------------------------------------------- */
 
+static const struct bh_granted *granted_find(const struct bh_holds *h, json_int_t id)
+{
+	for (size_t i = 0; i < h->n_granted; i++)
+		if (h->granted[i].id == (unsigned int)id)
+			return &h->granted[i];
+	return NULL;
+}
+
+/* Is it this grant alone that lets in who says it? */
+static int guard(struct bh_agent *a, const struct bh_caller *caller, json_int_t id,
+		 struct bh_reply *reply)
+{
+	char what[64];
+	const struct bh_as_if w = {.less = (unsigned int)id, .what = what};
+
+	snprintf(what, sizeof(what), "the end of grant %lld would cut", (long long)id);
+	return bh_lockout_holds(a, caller, &w, &reply->diags);
+}
+
 static int run_revoke(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
 {
 	json_int_t id = 0;
+	bool force = false;
 	int cut = 0, r = bh_arg_int(call, "id", 1, INT32_MAX, reply, &id);
 
+	if (r == 0)
+		r = bh_arg_bool(call, "force", reply, &force);
 	if (r < 0)
 		return r;
 	if (!id)
 		return bh_reply_fail(reply, BH_EXIT_USAGE, "bulkhead get grants lists them",
 				     "revoke needs argument 'id'");
-	if (bh_granted_remove(a->holds, (unsigned int)id) < 0)
+	if (!granted_find(a->holds, id))
 		return bh_reply_fail(reply, BH_EXIT_FAILED, "bulkhead get grants lists them",
 				     "there is no grant %lld", (long long)id);
-	bh_notice("grant %lld is revoked", (long long)id);
+	r = force ? 0 : guard(a, call->caller, id, reply);
+	if (r < 0)
+		return r;
+	(void)bh_granted_remove(a->holds, (unsigned int)id);
+	bh_notice("grant %lld is revoked%s", (long long)id, force ? ", forced" : "");
 	r = bh_holds_changed(a, &cut, &reply->diags);
 	if (r < 0)
 		return r;
@@ -231,7 +258,7 @@ static int run_revoke(struct bh_agent *a, const struct bh_call *call, struct bh_
 
 static const char *const grant_args[] = {"rule", "from",  "to",	    "port",
 					 "user", "for_s", "reason", NULL};
-static const char *const revoke_args[] = {"id", "reason", NULL};
+static const char *const revoke_args[] = {"id", "force", "reason", NULL};
 
 const struct bh_verb bh_verb_grant = {
 	.name = "grant", .changes = true, .args = grant_args, .run = run_grant};

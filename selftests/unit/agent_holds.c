@@ -69,6 +69,28 @@ static void hold(struct bh_agent *a, const char *who, const char *more)
 	say(a, line, 0, "\"quarantined\"");
 }
 
+static struct bh_agent *agent;
+
+/* What the lockout guard would say of an end. */
+static enum bh_hold_level guard_says(const struct bh_hold_end *end)
+{
+	_cleanup_(bh_hold_set_clear) struct bh_hold_set set;
+
+	assert_int_equal(bh_hold_set_make(agent->holds, &agent->live, &set), 0);
+	return bh_hold_set_of(&set, end, 1);
+}
+
+/* The guard is to see what the kernel sees. */
+static void guard_agrees(const struct bh_addr *addr, int held)
+{
+	enum bh_hold_level level = BH_HOLD_NONE;
+
+	if (held > 0)
+		level = fake.slot[held - 1].flags & BH_QUARANTINE_HARD ? BH_HOLD_HARD
+								       : BH_HOLD_SOFT;
+	assert_int_equal(guard_says(&(struct bh_hold_end){.addr = addr}), level);
+}
+
 /* What the kernel side says of an address: the longest prefix. -1: nothing. */
 static int held(const char *text)
 {
@@ -91,6 +113,7 @@ static int held(const char *text)
 		bits = p.plen;
 		best = (int)m->held;
 	}
+	guard_agrees(&c.addr, best);
 	return best;
 }
 
@@ -135,6 +158,37 @@ static void prefixes_lie_in_each_other(void **state)
 	assert_int_equal(held("10.1.0.1"), 2);
 	assert_int_equal(held("10.1.2.1"), 2);
 	assert_int_equal(a->holds->n_hold, 2);
+}
+
+static enum bh_hold_level at(const char *path)
+{
+	return guard_says(&(struct bh_hold_end){.path = path});
+}
+
+/* A unit of the system manager and what is below it, and nothing else that is called so. */
+static void the_guard_knows_units_by_their_place(void **state)
+{
+	struct bh_agent *a = *state;
+	__u32 identity = 0;
+
+	apply(a, MAP("shop"));
+	hold(a, "web.service", "");
+	hold(a, "deep.slice", "\"even_failsafe\":true,");
+	assert_int_equal(at("/web.service"), BH_HOLD_SOFT);
+	assert_int_equal(at("/system.slice/web.service"), BH_HOLD_SOFT);
+	assert_int_equal(at("/system.slice/web.service/worker"), BH_HOLD_SOFT);
+	assert_int_equal(at("/system.slice/a.service/web.service"), BH_HOLD_NONE);
+	assert_int_equal(at("/system.slice/web.service.d"), BH_HOLD_NONE);
+	assert_int_equal(at("/system.slice/web.servic"), BH_HOLD_NONE);
+	assert_int_equal(at("/"), BH_HOLD_NONE);
+	assert_int_equal(at("/deep.slice"), BH_HOLD_HARD);
+	assert_int_equal(at("/deep.slice/x.service"), BH_HOLD_HARD);
+	/* the deepest is what the kernel keeps of a cgroup */
+	assert_int_equal(at("/deep.slice/web.service"), BH_HOLD_SOFT);
+	hold(a, "web", "\"even_failsafe\":true,");
+	assert_non_null(bh_live_segment(&a->live, "web", &identity));
+	assert_int_equal(guard_says(&(struct bh_hold_end){identity, "/web.service", NULL}),
+			 BH_HOLD_HARD);
 }
 
 static void words_that_are_nobody(void **state)
@@ -360,7 +414,7 @@ static void a_full_disk(void **state)
 
 static int setup(void **state)
 {
-	*state = test_agent_new();
+	*state = agent = test_agent_new();
 	return 0;
 }
 
@@ -377,6 +431,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(a_segment_has_its_addresses),
 		TEST(prefixes_lie_in_each_other),
+		TEST(the_guard_knows_units_by_their_place),
 		TEST(words_that_are_nobody),
 		TEST(there_is_an_end_of_room),
 		TEST(a_segment_that_goes_and_comes),

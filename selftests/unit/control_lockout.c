@@ -160,7 +160,7 @@ static void check_as(struct bh_agent *a, pid_t pid, enum bh_severity severity)
 	bh_diags_clear(&said);
 	assert_int_equal(bh_lockout_find(a, proc, pid, &k), 0);
 	assert_int_equal(bh_lockout_judge(a, &l, 43, &k), 0);
-	bh_lockout_tell(a, &l, &k, severity, &said);
+	bh_lockout_tell(a, &l, &k, NULL, severity, &said);
 }
 
 static void check(struct bh_agent *a)
