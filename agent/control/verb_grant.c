@@ -70,10 +70,40 @@ static int rule_check(const struct bh_agent *a, const struct bh_rule_src *rule, 
 
 /* --- ad hoc ------------------------------------------------------------------------------------------- */
 
+/* "visitors": the segment that an address has; NULL: none. */
+static const char *segment_at(const struct bh_agent *a, const struct bh_addr *addr)
+{
+	const struct bh_compiled *c = a->live.compiled;
+	__u32 identity = c && a->live.map ? bh_compiled_identity(c, addr) : BH_ID_WORLD;
+
+	for (size_t i = 0; identity != BH_ID_WORLD && i < c->n_identity; i++)
+		if (c->identity[i] == identity)
+			return a->live.map->segment[i].name;
+	return NULL;
+}
+
+/* No grant knows addresses: see docs/operations.md. What comes next to it is said. */
+static int no_address(const struct bh_agent *a, const char *word, const struct bh_cidr *cidr,
+		      struct bh_reply *reply)
+{
+	const char *segment = segment_at(a, &cidr->addr);
+	_cleanup_free_ char *help = NULL;
+
+	if (asprintf(&help, "it is in %s%s%s: %sgive it a segment of its own in the map",
+		     segment ? "segment '" : "no segment", segment ? segment : "",
+		     segment ? "'" : "", segment ? "name that, or " : "") < 0)
+		help = NULL;
+	(void)bh_reply_fail(reply, BH_EXIT_USAGE, help,
+			    "'%.80s' is an address, and a grant opens from segment to segment",
+			    word);
+	return -EINVAL;
+}
+
 static int end_check(const struct bh_agent *a, const char *name, struct bh_reply *reply)
 {
 	size_t n = a->live.map ? a->live.map->n_segment : 0;
 	_cleanup_free_ const char **names = calloc(n + 1, sizeof(*names));
+	_cleanup_(bh_hold_clear) struct bh_hold address = {0};
 	_cleanup_free_ char *help = NULL;
 	const char *near = NULL;
 
@@ -84,6 +114,8 @@ static int end_check(const struct bh_agent *a, const char *name, struct bh_reply
 		if (!strcmp(names[i], name))
 			return 0;
 	}
+	if (bh_hold_address(name, &address) == 0)
+		return no_address(a, name, &address.cidr, reply);
 	if (names && n)
 		near = bh_nearest(name, names, n);
 	if (near && asprintf(&help, "did you mean '%s'?", near) < 0)

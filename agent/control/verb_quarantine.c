@@ -60,8 +60,7 @@ static bool is_segment(const struct bh_agent *a, const char *who)
 	return false;
 }
 
-/* An address alone is a prefix of all its bits. */
-static int address_of(const char *who, struct bh_hold *h)
+int bh_hold_address(const char *who, struct bh_hold *h)
 {
 	_cleanup_free_ char *with = NULL;
 	struct bh_fault f;
@@ -107,7 +106,7 @@ static int resolve(const struct bh_agent *a, const char *who, struct bh_hold *h,
 		h->who = strdup(who);
 		return h->who ? 0 : -ENOMEM;
 	}
-	r = address_of(who, h);
+	r = bh_hold_address(who, h);
 	return r == -EINVAL ? unknown(a, who, reply) : r;
 }
 
@@ -213,7 +212,7 @@ static int release(struct bh_agent *a, const struct bh_call *call, struct bh_rep
 	if (r < 0)
 		return r;
 	/* an address by whatever way of writing it */
-	name = address_of(who, &h) == 0 ? h.who : who;
+	name = bh_hold_address(who, &h) == 0 ? h.who : who;
 	if (!strcmp(who, "all")) {
 		while (a->holds->n_hold)
 			(void)bh_holds_remove(a->holds, a->holds->hold[0].who);

@@ -304,6 +304,10 @@ static void grants_ad_hoc(void **state)
 	say(a, GRANT("\"from\":\"lan\",\"to\":\"wep\",\"port\":\"tcp\",\"for_s\":60"), 2,
 	    "did you mean 'web'?");
 	say(a, GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tpc\",\"for_s\":60"), 2, "");
+	say(a, GRANT("\"from\":\"10.1.0.7\",\"to\":\"web\",\"port\":\"tcp\",\"for_s\":60"), 2,
+	    "it is in segment 'lan': name that");
+	say(a, GRANT("\"from\":\"lan\",\"to\":\"2001:db8::/64\",\"port\":\"tcp\",\"for_s\":60"), 2,
+	    "it is in no segment: give it");
 	assert_int_equal(a->holds->n_granted, 2);
 }
 
