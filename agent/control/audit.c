@@ -195,7 +195,7 @@ static int put(struct bh_audit *a, const json_t *what)
 		trouble(a, "the head of the audit log can't be written beside it: %s",
 			strerror(-r));
 	if (a->tell)
-		a->tell(a->tell_ctx, &head, what);
+		a->tell(a->tell_ctx, &head, what, line);
 	return 0;
 }
 

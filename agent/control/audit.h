@@ -28,8 +28,12 @@ int bh_audit_open(const char *dir, const struct bh_clock *clock, struct bh_diags
 void bh_audit_close(struct bh_audit *a);
 BH_DEFINE_CLEANUP(struct bh_audit *, bh_audit_close)
 
-/* Where the head of each record goes, besides the file. @what: as it was added, with its "event". */
-typedef void (*bh_audit_head_fn)(void *ctx, const struct bh_chain_head *head, const json_t *what);
+/*
+ * Where each record and its head go, besides the file. @what: as it was added, with its "event".
+ * @line: as it stands in the log.
+ */
+typedef void (*bh_audit_head_fn)(void *ctx, const struct bh_chain_head *head, const json_t *what,
+				 const char *line);
 void bh_audit_tell(struct bh_audit *a, bh_audit_head_fn fn, void *ctx);
 
 /**

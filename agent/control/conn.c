@@ -133,6 +133,7 @@ static int answer(struct bh_conn *c, struct bh_reply *reply)
 		c->follow = reply->follow;
 		c->follow_ctx = TAKE_PTR(reply->follow_ctx);
 	}
+	c->follow_records = reply->follow_records;
 	return send_line(c, line);
 }
 
@@ -153,7 +154,7 @@ static int run_line(struct bh_conn *c, const char *line, size_t bytes)
 	bool known = bh_caller_read(s->agent, c->fd, &caller) == 0;
 
 	bh_request_run(s->agent, &s->verbs, line, bytes, known ? &caller : NULL, &reply);
-	if (reply.follow && !bh_server_may_follow(s)) {
+	if ((reply.follow || reply.follow_records) && !bh_server_may_follow(s)) {
 		bh_reply_clear(&reply);
 		(void)bh_reply_fail(&reply, BH_EXIT_FAILED, "try again later",
 				    "as many clients follow as the agent takes");
@@ -174,7 +175,7 @@ static char *line_end(struct bh_conn *c)
 
 static bool may_run(struct bh_conn *c)
 {
-	return !waits(c) && !c->last && !c->follow && line_end(c);
+	return !waits(c) && !c->last && !bh_conn_follows(c) && line_end(c);
 }
 
 /* One request, then others have their turn: a thousand may be in the buffer. */
@@ -210,7 +211,7 @@ static int read_some(struct bh_conn *c)
 		return 0;
 	}
 	/* who follows has nothing more to say */
-	if (c->follow || c->last)
+	if (bh_conn_follows(c) || c->last)
 		return 0;
 	whole = c->in.n + (size_t)n;
 	if (whole > BH_PROTO_MAX_REQUEST && !memchr(buf, '\n', (size_t)n)) {
@@ -238,9 +239,9 @@ static int go_on(struct bh_conn *c)
 	if (!busy && (c->last || c->eof))
 		return -ECONNRESET;
 	/* so that it is seen when one that follows hangs up */
-	if (c->follow && !c->eof)
+	if (bh_conn_follows(c) && !c->eof)
 		events |= EPOLLIN;
-	if (c->follow && !busy)
+	if (bh_conn_follows(c) && !busy)
 		(void)sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
 	return sd_event_source_set_io_events(c->io, events);
 }
@@ -276,12 +277,24 @@ static int on_timer(_unused_ sd_event_source *source, _unused_ uint64_t usec, vo
 	return 0;
 }
 
+/* Who reads too slowly is dropped: what waits for him is bounded. */
+static void tell(struct bh_conn *c, const char *line)
+{
+	bool waited = waits(c);
+	int r = c->out.n - c->out.at > BH_CONN_MAX_BEHIND ? -ENOBUFS : send_line(c, line);
+
+	if (r == 0 && waits(c) && !waited)
+		r = set_deadline(c);
+	if (r == 0)
+		r = go_on(c);
+	if (r < 0)
+		bh_conn_free(c);
+}
+
 void bh_conn_event(struct bh_conn *c, const struct bh_event *ev)
 {
 	json_auto_t *row = c->follow(c->server->agent, ev, c->follow_ctx), *all = NULL;
 	_cleanup_free_ char *text = NULL, *line = NULL;
-	bool waited = waits(c);
-	int r;
 
 	if (!row)
 		return;
@@ -291,11 +304,19 @@ void bh_conn_event(struct bh_conn *c, const struct bh_event *ev)
 		line = NULL;
 		return;
 	}
-	r = c->out.n - c->out.at > BH_CONN_MAX_BEHIND ? -ENOBUFS : send_line(c, line);
-	if (r == 0 && waits(c) && !waited)
-		r = set_deadline(c);
-	if (r == 0)
-		r = go_on(c);
-	if (r < 0)
+	tell(c, line);
+}
+
+/* As it stands in the log, byte for byte: its hash is over these. */
+void bh_conn_record(struct bh_conn *c, const char *record)
+{
+	_cleanup_free_ char *line = NULL;
+
+	if (asprintf(&line, "{\"event\":%.*s}\n", (int)strcspn(record, "\n"), record) < 0) {
+		line = NULL;
+		/* one that is missing would not be missed: he has to ask again */
 		bh_conn_free(c);
+		return;
+	}
+	tell(c, line);
 }

@@ -7,6 +7,7 @@
 #include "audit.h"
 #include "record.h"
 #include "seal.h"
+#include "server.h"
 
 /* journalctl MESSAGE_ID=... finds every head. */
 #define MESSAGE_ID "MESSAGE_ID=5b0c1f1f7d3c4d0bb0c2a2f0f3a9e6d4"
@@ -58,7 +59,8 @@ static void to_journal(const struct bh_chain_head *head, const json_t *what)
 		      by ? by : "?", head->hash);
 }
 
-static void on_head(void *ctx, const struct bh_chain_head *head, const json_t *what)
+static void on_head(void *ctx, const struct bh_chain_head *head, const json_t *what,
+		    const char *line)
 {
 	struct bh_agent *a = ctx;
 	int r = pin_head(a, head);
@@ -67,6 +69,8 @@ static void on_head(void *ctx, const struct bh_chain_head *head, const json_t *w
 		snprintf(a->audit_trouble, sizeof(a->audit_trouble),
 			 "the head of the audit log can't be pinned: %s", strerror(-r));
 	to_journal(head, what);
+	if (a->server)
+		bh_server_record(a->server, line);
 }
 
 static void say_found(const struct bh_agent *a)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_audit.c - the last records of the audit log and its head; that a break in it was seen. */
+/*
+ * verb_audit.c - the last records of the audit log and its head, and those to come; that a break in
+ * it was seen.
+ */
 #include <errno.h>
 #include <string.h>
 #include "audit.h"
@@ -33,8 +36,11 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 	struct bh_chain_head pinned;
 	json_auto_t *rows = NULL;
 	json_int_t limit = ROWS;
+	bool follow = false;
 	int r = bh_arg_int(call, "limit", 1, ROWS_MAX, reply, &limit);
 
+	if (r == 0)
+		r = bh_arg_bool(call, "follow", reply, &follow);
 	if (r < 0)
 		return r;
 	if (!a->audit)
@@ -47,7 +53,10 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 		json_pack("{s:o s:o s:o s:o s:O}", "file", bh_json_text(bh_audit_path(a->audit)),
 			  "head", head_json(bh_audit_head(a->audit)), "pinned", head_json(&pinned),
 			  "found", found_json(a), "rows", rows);
-	return reply->data ? 0 : -ENOMEM;
+	if (!reply->data)
+		return -ENOMEM;
+	reply->follow_records = follow;
+	return 0;
 }
 
 static int run_accept(struct bh_agent *a, _unused_ const struct bh_call *call,
@@ -66,7 +75,7 @@ static int run_accept(struct bh_agent *a, _unused_ const struct bh_call *call,
 	return 0;
 }
 
-static const char *const args[] = {"limit", NULL};
+static const char *const args[] = {"limit", "follow", NULL};
 
 const struct bh_verb bh_verb_audit = {.name = "audit", .run = run, .args = args};
 const struct bh_verb bh_verb_audit_accept = {
