@@ -103,9 +103,12 @@ static void open_late(struct bh_agent *a)
 {
 	_cleanup_diags_ struct bh_diags unsaid = {0};
 
-	if (!a->audit && a->audit_trouble[0] &&
-	    bh_audit_open(a->opts.state_dir, a->clock, &unsaid, &a->audit) == 0)
-		bh_record_open(a);
+	if (a->audit || !a->audit_trouble[0] ||
+	    bh_audit_open(a->opts.state_dir, a->clock, &unsaid, &a->audit) < 0)
+		return;
+	if (a->opts.audit_keep)
+		bh_audit_limit(a->audit, a->opts.audit_max_bytes, a->opts.audit_keep);
+	bh_record_open(a);
 }
 
 /* --- one record ---------------------------------------------------------------------------------------- */
@@ -295,6 +298,9 @@ int bh_record_rescue(const struct bh_agent_opts *opts)
 
 	if (r < 0)
 		return r;
+	/* without the settings nothing is cut */
+	bh_audit_limit(audit, opts->audit_max_bytes ? opts->audit_max_bytes : SIZE_MAX,
+		       opts->audit_keep ? opts->audit_keep : BH_CHAIN_KEEP_MAX);
 	(void)bh_proc_loginuid(me.pid, &me.loginuid);
 	(void)bh_proc_tty(me.pid, me.tty);
 	(void)bh_cgroup_of_pid(me.pid, &me.cgroup);

@@ -62,12 +62,19 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 static int run_accept(struct bh_agent *a, _unused_ const struct bh_call *call,
 		      struct bh_reply *reply)
 {
+	unsigned long long from = 0, to = 0;
+	_cleanup_free_ char *lacks = NULL;
+
 	if (!a->audit)
 		return no_log(a, reply);
-	if (!*bh_audit_found(a->audit))
+	if (bh_audit_lacks(a->audit, &from, &to) &&
+	    asprintf(&lacks, "records %llu to %llu are missing", from, to) < 0)
+		lacks = NULL;
+	if (!*bh_audit_found(a->audit) && !lacks)
 		return bh_reply_fail(reply, BH_EXIT_FAILED, NULL,
 				     "the agent has found nothing that could be accepted");
-	reply->data = json_pack("{s:o}", "found", found_json(a));
+	reply->data = json_pack("{s:o}", "found",
+				*bh_audit_found(a->audit) ? found_json(a) : bh_json_text(lacks));
 	if (!reply->data)
 		return -ENOMEM;
 	/* on the disk with the record of it */

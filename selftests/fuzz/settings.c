@@ -43,6 +43,7 @@ static void check_settings(const struct bh_settings *s)
 	MUST(s->confirm_s <= BH_SETTINGS_CONFIRM_MAX_S);
 	MUST(s->emergency_s <= BH_SETTINGS_EMERGENCY_LIMIT_S);
 	MUST(s->emergency_max_s <= BH_SETTINGS_EMERGENCY_LIMIT_S);
+	MUST(s->audit_keep <= BH_SETTINGS_AUDIT_KEEP_MAX);
 	MUST(!s->audit_max_bytes || (s->audit_max_bytes >= BH_SETTINGS_AUDIT_MIN_BYTES &&
 				     s->audit_max_bytes <= BH_SETTINGS_AUDIT_MAX_BYTES));
 }

@@ -286,6 +286,9 @@ static void print_sum(const struct bh_cli *cli, const struct against *a,
 		a->note.head.seq ? "audit.head"
 		: a->agent	 ? ""
 				 : "nothing but itself");
+	if (r->cut)
+		fprintf(cli->out, "cut off by keeping %u older file%s: records 1 to %llu\n",
+			r->keep, r->keep == 1 ? "" : "s", r->cut);
 	if (r->last.seq)
 		fprintf(cli->out, "head: %llu %s\n", r->last.seq, r->last.hash);
 }
@@ -326,8 +329,9 @@ static int verify(struct bh_cli *cli)
 	if (!cli->json)
 		print_sum(cli, &a, &r);
 	return bh_finish(cli, r.n_found ? BH_EXIT_NO : BH_EXIT_OK,
-			 json_pack("{s:s s:I s:i s:o s:o s:o s:o s:o}", "file", a.log, "records",
-				   (json_int_t)r.records, "files", (int)r.files, "first",
+			 json_pack("{s:s s:I s:i s:I s:i s:o s:o s:o s:o s:o}", "file", a.log,
+				   "records", (json_int_t)r.records, "files", (int)r.files, "cut",
+				   (json_int_t)r.cut, "keep", (int)r.keep, "first",
 				   head_json(&r.first), "last", head_json(&r.last), "pinned",
 				   head_json(&a.pinned), "head", head_json(&a.note.head),
 				   "findings", findings_json(&r)),
