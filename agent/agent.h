@@ -48,6 +48,7 @@ struct bh_agent_opts {
 	__u32 confirm_s; /* an apply from a terminal waits so long to be confirmed */
 	__u32 emergency_s, emergency_max_s;
 	__u64 audit_max_bytes;
+	unsigned int audit_keep;
 	char *refused; /* why not all of the file is used, at start; NULL: all is */
 };
 

@@ -125,6 +125,7 @@ static int merge(const struct bh_agent_opts *line, const struct bh_settings *s, 
 	o->log_level = line->log_level ? line->log_level : s->log_level;
 	o->log_level = o->log_level ? o->log_level : BH_LOG_INFO;
 	o->audit_max_bytes = s->audit_max_bytes ? s->audit_max_bytes : BH_AUDIT_MAX_BYTES;
+	o->audit_keep = s->audit_keep ? (unsigned int)s->audit_keep : BH_AUDIT_KEEP;
 	take_times(s, o);
 	return bh_agent_opts_defaults(o, d);
 }
@@ -207,7 +208,7 @@ void bh_config_use(struct bh_agent *a)
 {
 	bh_log_set_max((enum bh_level)a->opts.log_level);
 	if (a->audit)
-		bh_audit_limit(a->audit, a->opts.audit_max_bytes, BH_AUDIT_KEEP);
+		bh_audit_limit(a->audit, a->opts.audit_max_bytes, a->opts.audit_keep);
 }
 
 _printf_(2, 3) static void trouble(struct bh_agent *a, const char *fmt, ...)
@@ -272,6 +273,7 @@ static void take_over_from(struct bh_agent *a, struct bh_agent_opts *new)
 	o->emergency_s = new->emergency_s;
 	o->emergency_max_s = new->emergency_max_s;
 	o->audit_max_bytes = new->audit_max_bytes;
+	o->audit_keep = new->audit_keep;
 	bh_config_use(a);
 }
 

@@ -88,6 +88,53 @@ int bh_holds_remove(struct bh_holds *h, const char *who);
 int bh_granted_add(struct bh_holds *h, struct bh_granted *granted);
 int bh_granted_remove(struct bh_holds *h, unsigned int id);
 
+/* Return: NULL if @l has no such segment. */
+const struct bh_segment *bh_live_segment(const struct bh_live *l, const char *name,
+					 __u32 *ret_identity);
+/* Return: the rule's number, 0 if it is not in @l. */
+__u32 bh_live_rule(const struct bh_live *l, const char *id);
+/* Bit i: grant @id, said by its ends, is bh_grants[i] under @l. */
+__u64 bh_granted_slots(const struct bh_agent *a, const struct bh_live *l, unsigned int id);
+
+/* --- holdset.c: who is in quarantine, with the names and numbers of the maps ------------------- */
+
+/*
+ * The maps that count, NULL where there is none. The kernel goes from one to another without us:
+ * by the flip of a commit, and by the fall of a trial.
+ */
+struct bh_hold_maps {
+	const struct bh_live *of[3];
+};
+
+/* @l: the live map, or the one that is about to be */
+struct bh_hold_maps bh_hold_maps(const struct bh_agent *a, const struct bh_live *l);
+/* A name has the same number in all of them. Return: NULL if none has it. */
+const struct bh_segment *bh_hold_segment(const struct bh_hold_maps *maps, const char *name,
+					 __u32 *ret_identity);
+
+struct bh_hold_set {
+	struct bh_quarantine slot[BH_QUARANTINE_MAX];
+	struct bh_member *member; /* as bh_kern_quarantine() wants them */
+	size_t n, room;
+};
+
+enum bh_hold_level { BH_HOLD_NONE, BH_HOLD_SOFT, BH_HOLD_HARD };
+
+/* @addr: of a peer elsewhere. @path: the cgroup of a workload of this host. Or neither. */
+struct bh_hold_end {
+	__u32 identity;
+	const char *path;
+	const struct bh_addr *addr;
+};
+
+void bh_hold_set_clear(struct bh_hold_set *s);
+/* @h: those of @a, or as they would be. Return: 0, -ENOMEM: then @ret is empty. */
+int bh_hold_set_make(const struct bh_agent *a, const struct bh_holds *h, const struct bh_live *l,
+		     struct bh_hold_set *ret);
+/* The hardest that it is in, as bh_who_held() of bpf/quarantine.h. */
+enum bh_hold_level bh_hold_set_of(const struct bh_hold_set *s, const struct bh_hold_end *end,
+				  __u64 now_ns);
+
 /* holdfile.c: the lists as JSON, and back. */
 json_t *bh_holds_json(const struct bh_holds *h);
 int bh_holds_of_json(const json_t *j, struct bh_holds *ret);

@@ -13,7 +13,7 @@ struct nest {
 	__u32 said;
 };
 
-static bool covers(const struct bh_prefix_key *wide, const struct bh_prefix_key *narrow)
+bool bh_hold_covers(const struct bh_prefix_key *wide, const struct bh_prefix_key *narrow)
 {
 	__u32 bits = wide->prefixlen, bytes = bits / 8;
 
@@ -35,8 +35,7 @@ static int by_prefix(const void *a, const void *b)
 	return !y->said - !x->said;
 }
 
-/* Of two quarantines the one that holds more. 0: none. */
-static __u32 more_of(const struct bh_quarantine *slot, __u32 a, __u32 b)
+__u32 bh_hold_more(const struct bh_quarantine *slot, __u32 a, __u32 b)
 {
 	const struct bh_quarantine *x, *y;
 
@@ -64,7 +63,7 @@ static __u32 settle(const struct nest *v, const size_t *chain, size_t depth,
 		if (!w->said)
 			left[w->m->seg] = true;
 		else if (!left[w->said])
-			held = more_of(slot, held, w->said);
+			held = bh_hold_more(slot, held, w->said);
 	}
 	return held;
 }
@@ -74,14 +73,14 @@ static void nest(struct nest *v, size_t n, size_t *chain, const struct bh_quaran
 	size_t depth = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		while (depth && !covers(&v[chain[depth - 1]].m->prefix, &v[i].m->prefix))
+		while (depth && !bh_hold_covers(&v[chain[depth - 1]].m->prefix, &v[i].m->prefix))
 			depth--;
 		chain[depth++] = i;
 		v[i].m->held = settle(v, chain, depth, slot);
 		/* the same prefix again: the last of them knows all */
 		for (size_t j = i; j-- > 0 &&
 				   v[j].m->prefix.prefixlen == v[i].m->prefix.prefixlen &&
-				   covers(&v[j].m->prefix, &v[i].m->prefix);)
+				   bh_hold_covers(&v[j].m->prefix, &v[i].m->prefix);)
 			v[j].m->held = v[i].m->held;
 	}
 }

@@ -15,4 +15,8 @@
  */
 int bh_holds_nest(struct bh_member *m, size_t n, const struct bh_quarantine *slot);
 
+bool bh_hold_covers(const struct bh_prefix_key *wide, const struct bh_prefix_key *narrow);
+/* Of two quarantines (slot + 1, 0: none) the one that holds more. */
+__u32 bh_hold_more(const struct bh_quarantine *slot, __u32 a, __u32 b);
+
 #endif

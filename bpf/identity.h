@@ -13,16 +13,22 @@
  * What one program run goes by. Read once, carried everywhere: no verdict mixes generations.
  * @gen:    BH_STAMP(): the generation, and the turn
  * @now_ns: boot time where a question brings it along, 0 = ask the clock if a rule needs it
+ * @without: a question's, in its place: see BH_Q_LESS_ of bh_event.h
  */
 struct bh_run {
 	__u64 gen;
 	__u64 now_ns;
-	__u64 netns; /* the agent's */
+	union {
+		__u64 netns; /* the agent's */
+		__u64 without;
+	};
 	__u32 flags; /* enum bh_ctl_flags, and enum bh_run_flags above them */
 	__u32 side;
 };
 
 enum bh_run_flags {
+	BH_RUN_LESS_GRANTS = 1 << 28,
+	BH_RUN_LESS_JIT = 1 << 29,
 	BH_RUN_FELL = 1 << 30,	/* back to the tables of an older generation */
 	BH_RUN_OPEN = 1u << 31, /* an emergency is on */
 };

@@ -26,6 +26,18 @@ __inline void bh_judge_ends(const struct bh_run *run, const struct bh_question *
 	t->peer.local = !!(q->flags & (BH_Q_REMOTE_CGROUP | BH_Q_PEER_LOCAL));
 }
 
+/* The holds as they would be: see BH_Q_AS_IF. */
+__inline void bh_judge_as_if(struct bh_run *run, const struct bh_question *q)
+{
+	if (q->flags & BH_Q_AS_IF)
+		run->flags &= ~BH_CTL_QUARANTINE;
+	if (q->flags & BH_Q_LESS_GRANTS)
+		run->flags |= BH_RUN_LESS_GRANTS;
+	if (q->flags & BH_Q_LESS_JIT)
+		run->flags |= BH_RUN_LESS_JIT;
+	run->without = q->without;
+}
+
 /* One half, that of the local end: who asks puts the other question too. */
 __global int bh_judge_half(const struct bh_question *q, struct bh_answer *ret)
 {
@@ -41,12 +53,15 @@ __global int bh_judge_half(const struct bh_question *q, struct bh_answer *ret)
 	run.gen = q->gen;
 	run.side = BH_SIDE(q->gen);
 	run.now_ns = q->now_ns;
+	bh_judge_as_if(&run, q);
 	bh_judge_ends(&run, q, &t);
 	t.port = q->port;
 	t.proto = q->proto;
 	t.dir = q->dir & 1;
 	__builtin_memset(&r, 0, sizeof(r));
 	bh_policy_half(&run, &t, true, &r);
+	if (q->flags & BH_Q_HELD)
+		bh_ruling_held(&r, q->flags & BH_Q_HELD_HARD, 0);
 	ret->deadline_ns = r.deadline_ns;
 	ret->local = t.me.seg;
 	ret->remote = t.peer.seg;

@@ -185,6 +185,8 @@ __global int bh_rule_closed(const struct bh_run *run, __u32 number, struct bh_ru
 		now = bpf_ktime_get_boot_ns();
 	until = row->until_ns;
 	if (row->flags & BH_RULE_JIT) {
+		if (run->flags & BH_RUN_LESS_JIT && run->without == number)
+			return BH_R_GRANT_MISSING;
 		granted = bpf_map_lookup_elem(&bh_jit, &number);
 		if (!granted || now >= *granted)
 			return BH_R_GRANT_MISSING;
@@ -368,6 +370,8 @@ static long bh_grant_try(__u32 i, struct bh_half *h)
 
 	if (!g || !g->until_ns)
 		return 0;
+	if (h->run->flags & BH_RUN_LESS_GRANTS && h->run->without >> (i & 63) & 1)
+		return 0;
 	if ((g->from && g->from != from->seg) || (g->to && g->to != to->seg))
 		return 0;
 	if (g->proto ? g->proto != h->proto : !bh_proto_is_listed(h->proto))
@@ -399,15 +403,19 @@ __global int bh_quarantine_ask(const struct bh_run *run, const struct bh_talk *t
 }
 
 /* Nothing opens for who is in quarantine but, unless it is a hard one, a failsafe. */
+__inline void bh_ruling_held(struct bh_ruling *r, bool hard, __u64 until_ns)
+{
+	if (r->reason == BH_R_FAILSAFE && !hard)
+		return;
+	bh_ruling_set(r, BH_R_QUARANTINE);
+	r->deadline_ns = until_ns;
+}
+
 __inline void bh_ruling_hold(const struct bh_run *run, struct bh_ruling *r, __u32 slot)
 {
 	const struct bh_quarantine *q = bpf_map_lookup_elem(&bh_quarantine, &slot);
 
-	if (q && r->reason == BH_R_FAILSAFE && !(q->flags & BH_QUARANTINE_HARD))
-		return;
-	bh_ruling_set(r, BH_R_QUARANTINE);
-	if (q)
-		r->deadline_ns = q->until_ns;
+	bh_ruling_held(r, !q || q->flags & BH_QUARANTINE_HARD, q ? q->until_ns : 0);
 }
 
 /**

@@ -96,6 +96,12 @@ enum bh_q_flags {
 	BH_Q_REMOTE_CGROUP = 1 << 1, /* remote end as cgid and uid: a peer on this host */
 	BH_Q_REMOTE_ADDR = 1 << 2,   /* remote end as an address */
 	BH_Q_PEER_LOCAL = 1 << 3,    /* the peer is on this host (remote given as identity) */
+	/* what if other holds were in force than those that are */
+	BH_Q_AS_IF = 1 << 4,	   /* whoever is in quarantine is not, but for the next two */
+	BH_Q_HELD = 1 << 5,	   /* with it: one of the ends would be */
+	BH_Q_HELD_HARD = 1 << 6,   /* and failsafes would not hold for it */
+	BH_Q_LESS_GRANTS = 1 << 7, /* bit i of @without: bh_grants[i] would be revoked */
+	BH_Q_LESS_JIT = 1 << 8,	   /* the grant of rule @without would be */
 };
 
 /* PROG_TEST_RUN data in. @gen picks side and generation: the live one, or a staged one. */
@@ -104,6 +110,7 @@ struct bh_question {
 	__u64 now_ns;
 	__u64 local_cgid;
 	__u64 remote_cgid;
+	__u64 without; /* see BH_Q_LESS_ */
 	struct bh_addr remote_addr;
 	__u32 local;  /* identity */
 	__u32 remote; /* identity */
@@ -114,7 +121,7 @@ struct bh_question {
 	__u8 proto;
 	__u8 dir;
 };
-BH_ASSERT_SIZE(struct bh_question, 72);
+BH_ASSERT_SIZE(struct bh_question, 80);
 
 struct bh_answer {
 	__u64 deadline_ns;
@@ -126,8 +133,8 @@ struct bh_answer {
 	__u16 reason;	  /* enum bh_reason: what the policy says */
 	__u8 pass;	  /* what happens: policy and mode together */
 	__u8 observe;	  /* the mode that was applied is observe */
-	__u8 pad[40];	  /* data out may not be longer than data in: same size */
+	__u8 pad[48];	  /* data out may not be longer than data in: same size */
 };
-BH_ASSERT_SIZE(struct bh_answer, 72);
+BH_ASSERT_SIZE(struct bh_answer, 80);
 
 #endif

@@ -17,6 +17,8 @@ struct bh_audit {
 	struct bh_chain_head head; /* the last record as we know it */
 	size_t max_bytes;
 	unsigned int keep;
+	struct bh_chain_head first; /* what the log has to have, from here on */
+	bool renew;		    /* a new begin has to say so */
 
 	/* the file as we left it */
 	off_t bytes;
@@ -195,17 +197,40 @@ static int put(struct bh_audit *a, const json_t *what)
 		trouble(a, "the head of the audit log can't be written beside it: %s",
 			strerror(-r));
 	if (a->tell)
-		a->tell(a->tell_ctx, &head, what);
+		a->tell(a->tell_ctx, &head, what, line);
 	return 0;
 }
 
+/*
+ * The begin says what is kept, then the rest goes: a crash in between leaves more than was said,
+ * and the next rotation takes it.
+ */
 static int put_begin(struct bh_audit *a)
 {
+	struct bh_chain_head first = a->first;
 	json_auto_t *begin = json_pack("{s:s s:s s:i s:i s:s}", "by", "agent", "event", "begin",
-				       "older", (int)bh_chain_older(a->path), "keep", (int)a->keep,
-				       "version", BH_VERSION);
+				       "older", (int)MIN(bh_chain_older(a->path), a->keep), "keep",
+				       (int)a->keep, "version", BH_VERSION);
+	int r = begin ? bh_chain_cut_plan(a->path, a->keep, &first) : -ENOMEM;
 
-	return begin ? put(a, begin) : -ENOMEM;
+	/* none: it is this one, unless there was a log */
+	if (!first.seq && a->head.seq)
+		first = (struct bh_chain_head){1, BH_CHAIN_ZERO};
+	if (r == 0 && first.seq &&
+	    json_object_set_new(
+		    begin, "first",
+		    json_pack("{s:I s:s}", "seq", (json_int_t)first.seq, "hash", first.hash)) < 0)
+		r = -ENOMEM;
+	if (r == 0)
+		r = put(a, begin);
+	if (r < 0)
+		return r;
+	a->first = first.seq ? first : a->head;
+	a->renew = false;
+	r = bh_chain_cut(a->path, a->keep);
+	if (r < 0)
+		trouble(a, "older files of the audit log can't be removed: %s", strerror(-r));
+	return 0;
 }
 
 /* --- rotation ----------------------------------------------------------------------------------------- */
@@ -215,16 +240,22 @@ static int move(const struct bh_audit *a, unsigned int from)
 	_cleanup_free_ char *old = bh_chain_path(a->path, from);
 	_cleanup_free_ char *new = bh_chain_path(a->path, from + 1);
 
+	struct stat st;
+
 	if (!old || !new)
 		return -ENOMEM;
+	if (stat(old, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
 	return rename(old, new) < 0 ? -errno : 0;
 }
 
-/* From the oldest on, which the one before it takes the place of; the log itself last. */
+/* From the oldest on; the log itself last. None is lost: put_begin() takes away what is too old. */
 static int rotate(struct bh_audit *a)
 {
-	unsigned int older = MIN(bh_chain_older(a->path), a->keep - 1);
-	int r = 0;
+	unsigned int older = bh_chain_older(a->path);
+	int r = older < BH_CHAIN_FILES ? 0 : -EMFILE;
 
 	for (unsigned int i = older + 1; r == 0 && i-- > 0;)
 		r = move(a, i);
@@ -362,6 +393,10 @@ static int settle(struct bh_audit *a, const struct bh_chain_record *last,
 
 	a->head = last->head;
 	a->checked = false;
+	if (!a->first.seq)
+		r = bh_chain_kept(a->path, &a->first);
+	if (r < 0)
+		return r;
 	if (wrong || !is_well(last) || !fits(last, &file) || (pinned->seq && !fits(last, pinned)))
 		r = find_out(a, claims, ARRAY_SIZE(claims), &text);
 	/* 0: the file of the head fell behind, by a power loss, and all there is hangs together */
@@ -385,9 +420,33 @@ int bh_audit_check(struct bh_audit *a, const struct bh_chain_head *pinned)
 	return settle(a, &last, pinned ? pinned : &none, state);
 }
 
+/* The oldest record there is. False: the log has all that it has to have. */
+static bool lacks(const struct bh_audit *a, struct bh_chain_head *ret)
+{
+	return a->first.seq && bh_chain_oldest(a->path, ret) == 0 && ret->seq > a->first.seq;
+}
+
+bool bh_audit_lacks(const struct bh_audit *a, unsigned long long *ret_from,
+		    unsigned long long *ret_to)
+{
+	struct bh_chain_head oldest;
+
+	if (!lacks(a, &oldest))
+		return false;
+	*ret_from = a->first.seq;
+	*ret_to = oldest.seq - 1;
+	return true;
+}
+
 void bh_audit_accept(struct bh_audit *a)
 {
+	struct bh_chain_head oldest;
+
 	a->note.found[0] = '\0';
+	if (!lacks(a, &oldest))
+		return;
+	a->first = oldest;
+	a->renew = true;
 }
 
 /* The log was touched while we were here: held against what we know ourselves. */
@@ -452,7 +511,7 @@ int bh_audit_add(struct bh_audit *a, const json_t *what)
 		r = bh_audit_check(a, NULL);
 	else if (a->stale || was_touched(a))
 		r = look_again(a);
-	if (r == 0 && a->begun && (size_t)a->bytes >= a->max_bytes)
+	if (r == 0 && a->begun && ((size_t)a->bytes >= a->max_bytes || a->renew))
 		r = rotate(a);
 	if (r == 0 && !a->begun)
 		r = put_begin(a);

@@ -8,6 +8,7 @@
  * head goes to the places that chain.h names, none of which is waited for. At 16 MiB the log
  * becomes audit.jsonl.1, the one that was there .2, and so on; 8 are kept. That is a row of renames
  * from the oldest on: a crash leaves a number out, and whoever reads goes by the numbers there are.
+ * What is too old goes when the begin of the new file, which says so, is on the disk: chain.h.
  */
 #ifndef BH_AUDIT_H
 #define BH_AUDIT_H
@@ -28,8 +29,12 @@ int bh_audit_open(const char *dir, const struct bh_clock *clock, struct bh_diags
 void bh_audit_close(struct bh_audit *a);
 BH_DEFINE_CLEANUP(struct bh_audit *, bh_audit_close)
 
-/* Where the head of each record goes, besides the file. @what: as it was added, with its "event". */
-typedef void (*bh_audit_head_fn)(void *ctx, const struct bh_chain_head *head, const json_t *what);
+/*
+ * Where each record and its head go, besides the file. @what: as it was added, with its "event".
+ * @line: as it stands in the log.
+ */
+typedef void (*bh_audit_head_fn)(void *ctx, const struct bh_chain_head *head, const json_t *what,
+				 const char *line);
 void bh_audit_tell(struct bh_audit *a, bh_audit_head_fn fn, void *ctx);
 
 /**
@@ -43,7 +48,10 @@ int bh_audit_check(struct bh_audit *a, const struct bh_chain_head *pinned);
 
 /* How the log was tampered with, also before this start; "" = not, or it was accepted. */
 const char *bh_audit_found(const struct bh_audit *a);
-/* Somebody has seen it. */
+/* Records that the log has to have and has not: somebody removed older files. */
+bool bh_audit_lacks(const struct bh_audit *a, unsigned long long *ret_from,
+		    unsigned long long *ret_to);
+/* Somebody has seen it. The next record begins a file, if one has to say that the log is shorter. */
 void bh_audit_accept(struct bh_audit *a);
 
 /**

@@ -15,14 +15,18 @@
  * of ours:
  *
  *	prev=$(printf '0%.0s' {1..64})
- *	cat audit.jsonl.{8..1} audit.jsonl 2> /dev/null | while IFS= read -r line; do
+ *	cat audit.jsonl.{99..1} audit.jsonl 2> /dev/null | while IFS= read -r line; do
  *		[ "$(jq -r .prev <<< "$line")" = "$prev" ] || echo "not after the one before: $line"
  *		prev=$(sed 's/,"hash":"[0-9a-f]*"}$/}/' <<< "$line" | tr -d '\n' | sha256sum | cut -c-64)
  *		[ "$(jq -r .hash <<< "$line")" = "$prev" ] || echo "edited: $line"
  *	done
  *
- * The first record of each file is {"event":"begin","older":N,"keep":K}: N older files were there
- * (audit.jsonl.1 is the youngest of them), of which no more than K are kept. The chain goes on
+ * The first record of each file is {"event":"begin","older":N,"keep":K,"first":{"seq","hash"}}: N
+ * older files are there (audit.jsonl.1 is the youngest of them), of which no more than K are kept, and
+ * the log begins with record "first" from now on ("first" is not there where that is this one). What
+ * is older than the youngest begin says was cut off by its agent; what is not, and is missing, by
+ * somebody else: to say otherwise is to write a begin that fits the heads. The files go after the begin
+ * is on the disk, and "first" only moves past records that hang together with it. The chain goes on
  * from file to file. Bytes between two records, which a power loss or a full disk can leave, are
  * vouched for by the record behind them: "skip":{"bytes":N,"sha256":"..."} is over exactly these,
  * in all files. An agent that finds the log other than it left it says so in a record of its own,
@@ -43,9 +47,10 @@
 #define BH_CHAIN_HASH 65 /* 64 digits and a NUL */
 #define BH_CHAIN_ZERO "0000000000000000000000000000000000000000000000000000000000000000"
 /* A larger number was not written here: every reader of JSON counts to this (RFC 8259, 6). */
-#define BH_CHAIN_SEQ_MAX (1ull << 53)
-#define BH_CHAIN_KEEP	 8 /* older files, unless the begin of the newest says otherwise */
-#define BH_CHAIN_FILES	 100
+#define BH_CHAIN_SEQ_MAX  (1ull << 53)
+#define BH_CHAIN_KEEP	  8 /* older files, unless the begin of the newest says otherwise */
+#define BH_CHAIN_FILES	  100
+#define BH_CHAIN_KEEP_MAX 90
 
 /* seq 0: there is none. */
 struct bh_chain_head {
@@ -110,6 +115,8 @@ struct bh_chain_report {
 	unsigned long long records;
 	unsigned int files;
 	struct bh_chain_head first, last;
+	unsigned long long cut; /* the records up to this one were cut off by @keep; 0: none */
+	unsigned int keep;
 	size_t torn; /* bytes at the end that are half a line: a crash, or it is being written */
 };
 

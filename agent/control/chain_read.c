@@ -239,6 +239,43 @@ int bh_chain_end_read(const char *log, struct bh_chain_end *ret)
 	return 0;
 }
 
+/* --- the ends of one file ---------------------------------------------------------------------- */
+
+int bh_chain_first_read(const char *log, unsigned int n, struct bh_chain_record *ret)
+{
+	_cleanup_free_ char *path = bh_chain_path(log, n), *line = NULL;
+	_cleanup_fclose_ FILE *f = NULL;
+	size_t room = 0;
+	ssize_t got;
+	int fd = path ? open_file(path) : -ENOMEM;
+
+	*ret = (struct bh_chain_record){0};
+	if (fd < 0)
+		return fd;
+	f = fdopen(fd, "r");
+	if (!f) {
+		bh_closep(&fd);
+		return -ENOMEM;
+	}
+	/* what a power loss left may stand in front of it */
+	while ((got = getline(&line, &room, f)) > 0)
+		if (bh_chain_parse(line, (size_t)got - (line[got - 1] == '\n'), ret))
+			return 0;
+	return ferror(f) ? -EIO : 0;
+}
+
+bool bh_chain_joins(const char *log, unsigned int n, const struct bh_chain_record *next)
+{
+	_cleanup_(bh_chain_end_clear) struct bh_chain_end e = {0};
+	_cleanup_free_ char *path = bh_chain_path(log, n);
+	_cleanup_close_ int fd = path ? open_file(path) : -ENOMEM;
+	bool whole;
+	off_t size;
+
+	return fd >= 0 && look_at(fd, &e, &size, &whole) == 0 && e.last.good &&
+	       e.last.head.seq + 1 == next->head.seq && !strcmp(e.last.head.hash, next->prev);
+}
+
 /* --- the last records --------------------------------------------------------------------------- */
 
 /* Those of one file in front of @list, until it has @n. */

@@ -32,7 +32,8 @@ struct reader {
 	unsigned int rest_file, rest_line;
 	bool rest_whole;
 
-	unsigned int older, keep; /* as the begin of the first and the last file say */
+	unsigned int older, keep;  /* as the begin of the first and the last file say */
+	struct bh_chain_head kept; /* as the last one says; seq 0: it does not */
 	size_t begins;
 	bool first_is_begin;
 };
@@ -161,6 +162,8 @@ static void note_begin(struct reader *r, const json_t *json)
 	if (!r->begins++)
 		r->older = (unsigned int)older;
 	r->keep = (unsigned int)keep;
+	if (!bh_chain_first_of(json, &r->kept))
+		r->kept = (struct bh_chain_head){0};
 }
 
 static int take_record(struct reader *r, unsigned int file, unsigned int line,
@@ -301,6 +304,23 @@ static int order_wrong(struct reader *r, const struct item *before, const struct
 	return missing(r, at, want, missing_until(r, want, seq - 1));
 }
 
+/* What was cut off has to end in front of the record that the youngest begin names. */
+static int check_kept(struct reader *r)
+{
+	const struct item *first = &r->item[0];
+
+	for (size_t i = 0; i < r->n; i++)
+		if (r->item[i].head.seq == r->kept.seq &&
+		    strcmp(r->item[i].head.hash, r->kept.hash) != 0)
+			return found(r, "edited", r->item[i].file, r->item[i].line,
+				     "record %llu is not the one that the log was cut in front of",
+				     r->kept.seq);
+	if (first->head.seq > r->kept.seq)
+		return missing(r, first, r->kept.seq, first->head.seq - 1);
+	r->report->cut = first->head.seq - 1;
+	return 0;
+}
+
 /* What may be in front of the first record there is. */
 static int check_first(struct reader *r)
 {
@@ -312,9 +332,13 @@ static int check_first(struct reader *r)
 			       ? found(r, "edited", first->file, first->line,
 				       "record 1 is no begin of a log")
 			       : 0;
-	/* one less: a crash in the middle of a rotation */
-	if (r->first_is_begin && r->older && r->files.n >= keep)
+	if (r->kept.seq)
+		return check_kept(r);
+	/* of an agent that did not say. One less: a crash in the middle of a rotation */
+	if (r->first_is_begin && r->older && r->files.n >= keep) {
+		r->report->cut = first->head.seq - 1;
 		return 0;
+	}
 	return missing(r, first, 1, first->head.seq - 1);
 }
 
@@ -407,6 +431,7 @@ static void sum_up(struct reader *r)
 
 	report->records = r->n;
 	report->files = (unsigned int)r->files.n;
+	report->keep = r->keep ? r->keep : BH_CHAIN_KEEP;
 	if (r->n) {
 		report->first = r->item[0].head;
 		report->last = r->item[r->n - 1].head;

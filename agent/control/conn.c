@@ -149,6 +149,7 @@ static int answer(struct bh_conn *c, struct bh_reply *reply)
 		c->follow = reply->follow;
 		c->follow_ctx = TAKE_PTR(reply->follow_ctx);
 	}
+	c->follow_records = reply->follow_records;
 	return send_line(c, line);
 }
 
@@ -213,7 +214,7 @@ static int run_line(struct bh_conn *c, const char *line, size_t bytes)
 		return 0;
 	bh_request_answer(s->agent, &req, &reply);
 	bh_request_record(s->agent, &req, &reply);
-	if (reply.follow && !bh_server_may_follow(s)) {
+	if ((reply.follow || reply.follow_records) && !bh_server_may_follow(s)) {
 		bh_reply_clear(&reply);
 		(void)bh_reply_fail(&reply, BH_EXIT_FAILED, "try again later",
 				    "as many clients follow as the agent takes");
@@ -234,7 +235,8 @@ static char *line_end(struct bh_conn *c)
 
 static bool may_run(struct bh_conn *c)
 {
-	return !waits(c) && !c->aside && !c->queued && !c->last && !c->follow && line_end(c);
+	return !waits(c) && !c->aside && !c->queued && !c->last && !bh_conn_follows(c) &&
+	       line_end(c);
 }
 
 /* One request, then others have their turn: a thousand may be in the buffer. */
@@ -272,7 +274,7 @@ static int read_some(struct bh_conn *c)
 		return 0;
 	}
 	/* who follows has nothing more to say */
-	if (c->follow || c->last)
+	if (bh_conn_follows(c) || c->last)
 		return 0;
 	whole = c->in.n + (size_t)n;
 	if (whole > BH_PROTO_MAX_REQUEST && !memchr(buf, '\n', (size_t)n)) {
@@ -312,9 +314,9 @@ static int go_on(struct bh_conn *c)
 	if (!busy && (c->last || c->eof))
 		return -ECONNRESET;
 	/* so that it is seen when one that follows hangs up */
-	if (c->follow && !c->eof)
+	if (bh_conn_follows(c) && !c->eof)
 		events |= EPOLLIN;
-	if (c->follow && !busy)
+	if (bh_conn_follows(c) && !busy)
 		(void)sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
 	(void)set_turn(c);
 	return sd_event_source_set_io_events(c->io, events);
@@ -365,12 +367,24 @@ void bh_conn_resume(struct bh_conn *c)
 		bh_conn_free(c);
 }
 
+/* Who reads too slowly is dropped: what waits for him is bounded. */
+static void tell(struct bh_conn *c, const char *line)
+{
+	bool waited = waits(c);
+	int r = c->out.n - c->out.at > BH_CONN_MAX_BEHIND ? -ENOBUFS : send_line(c, line);
+
+	if (r == 0 && waits(c) && !waited)
+		r = set_deadline(c);
+	if (r == 0)
+		r = go_on(c);
+	if (r < 0)
+		bh_conn_free(c);
+}
+
 void bh_conn_event(struct bh_conn *c, const struct bh_event *ev)
 {
 	json_auto_t *row = c->follow(c->server->agent, ev, c->follow_ctx), *all = NULL;
 	_cleanup_free_ char *text = NULL, *line = NULL;
-	bool waited = waits(c);
-	int r;
 
 	if (!row)
 		return;
@@ -380,11 +394,19 @@ void bh_conn_event(struct bh_conn *c, const struct bh_event *ev)
 		line = NULL;
 		return;
 	}
-	r = c->out.n - c->out.at > BH_CONN_MAX_BEHIND ? -ENOBUFS : send_line(c, line);
-	if (r == 0 && waits(c) && !waited)
-		r = set_deadline(c);
-	if (r == 0)
-		r = go_on(c);
-	if (r < 0)
+	tell(c, line);
+}
+
+/* As it stands in the log, byte for byte: its hash is over these. */
+void bh_conn_record(struct bh_conn *c, const char *record)
+{
+	_cleanup_free_ char *line = NULL;
+
+	if (asprintf(&line, "{\"event\":%.*s}\n", (int)strcspn(record, "\n"), record) < 0) {
+		line = NULL;
+		/* one that is missing would not be missed: he has to ask again */
 		bh_conn_free(c);
+		return;
+	}
+	tell(c, line);
 }

@@ -29,6 +29,7 @@ struct bh_reply {
 	struct bh_diags diags;
 	bh_follow_fn follow; /* after the answer the client gets {"event": ...} lines */
 	void *follow_ctx;    /* freed with free() */
+	bool follow_records; /* the same, of what the audit log gets */
 	void (*after)(struct bh_agent *a); /* runs when the answer is written */
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lockout.h - would a map deny the session that it comes from? Which TCP connections carry the
- * caller, what bh_judge says of them in a staged generation, and whether he has come anew. Called by
- * verb_apply.c, verb_mode.c and whoever confirms.
+ * lockout.h - would a map deny the session that it comes from, or a quarantine cut it, or a grant's
+ * end? Which TCP connections carry the caller, what bh_judge says of them in a staged generation or
+ * with other holds, and whether he has come anew. Called by verb_apply.c, verb_mode.c,
+ * verb_quarantine.c, verb_grant.c and whoever confirms.
  *
  * It is there against mistakes, not against a caller who means it: he may say `force`.
  */
@@ -10,6 +11,7 @@
 #define BH_LOCKOUT_H
 
 #include "../agent.h"
+#include "../holds.h"
 #include "../workload/chain.h"
 #include "auth.h"
 
@@ -20,6 +22,7 @@
  * @oldest_ns:   when the oldest process in the chain that holds it began: boot time
  * @answer:      of the half that denies, else of its own
  * @reason:      why it is denied, as the datapath would say
+ * @level:       what quarantine either end is in
  * @peers_half:  it is the peer's half, on this host, that denies
  * @denied:      where it is enforced. Without `mode observe` on the host, which denies nothing
  */
@@ -35,6 +38,7 @@ struct bh_carrier {
 
 	struct bh_answer answer;
 	enum bh_reason reason;
+	enum bh_hold_level level;
 	bool peers_half;
 	bool denied;
 };
@@ -72,6 +76,27 @@ int bh_lockout_check(struct bh_agent *a, const struct bh_live *l, const struct b
 		     struct bh_lockout *ret);
 
 /**
+ * struct bh_as_if - other holds than those that are in force
+ * @holds: the quarantines as they would be; NULL: as they are
+ * @less:  the grant that would be revoked; 0: none
+ * @what:  for the finding: "this quarantine would cut"
+ */
+struct bh_as_if {
+	const struct bh_holds *holds;
+	unsigned int less;
+	const char *what;
+};
+
+/**
+ * bh_lockout_holds - would it cut the caller's session, under the map and mode that are live
+ *
+ * What is cut already is no matter, nor is what goes on by a failsafe or because nothing is denied.
+ * Who comes from nowhere may, as by verb_mode.c. Return: 0: go on. -errno: refuse it (see @d).
+ */
+int bh_lockout_holds(struct bh_agent *a, const struct bh_caller *caller, const struct bh_as_if *w,
+		     struct bh_diags *d);
+
+/**
  * bh_lockout_fresh - did the caller get in after an instant: the proof that the way in is open
  * @since_ns: CLOCK_BOOTTIME, as a->clock->boot_ns() has it
  *
@@ -96,8 +121,9 @@ int bh_lockout_find(struct bh_agent *a, const char *proc, pid_t pid, struct bh_l
 bool bh_lockout_is_fresh(const struct bh_lockout *k, __u64 since_ns);
 /* lockout.c */
 int bh_lockout_judge(struct bh_agent *a, const struct bh_live *l, __u64 gen, struct bh_lockout *k);
-/* lockout_tell.c */
+int bh_lockout_judge_holds(struct bh_agent *a, const struct bh_as_if *w, struct bh_lockout *k);
+/* lockout_tell.c. @w: NULL: it is a map that would. */
 void bh_lockout_tell(struct bh_agent *a, const struct bh_live *l, const struct bh_lockout *k,
-		     enum bh_severity severity, struct bh_diags *d);
+		     const struct bh_as_if *w, enum bh_severity severity, struct bh_diags *d);
 
 #endif

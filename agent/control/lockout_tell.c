@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lockout_tell.c - see lockout.h: which connection a map would deny, by which line, and the line that
- * would keep it.
+ * lockout_tell.c - see lockout.h: which connection a map would deny or a quarantine cut, by which line,
+ * and the line that would keep it.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -102,6 +102,21 @@ static bool is_linklocal(const struct bh_addr *addr)
 	return addr->b[0] == 0xfe && (addr->b[1] & 0xc0) == 0x80;
 }
 
+/* Failsafes go on working under a quarantine, if it is no hard one. */
+static char *cure_quarantine(const struct bh_carrier *c)
+{
+	bool hard = c->level == BH_HOLD_HARD;
+	_cleanup_free_ char *failsafe = failsafe_line(c);
+	char *text;
+
+	if (c->held.flags & BH_HELD_LOCAL_PEER || is_linklocal(&c->held.remote_addr))
+		return strdup("come another way, or say --force");
+	if (!failsafe || asprintf(&text, "keep it open, %s%s, or say --force", failsafe,
+				  hard ? ", and leave out --even-failsafe" : "") < 0)
+		return NULL;
+	return text;
+}
+
 /* malloced; NULL: no memory */
 static char *cure(struct bh_agent *a, const struct bh_live *l, const struct bh_carrier *c)
 {
@@ -117,7 +132,11 @@ static char *cure(struct bh_agent *a, const struct bh_live *l, const struct bh_c
 	if (c->reason == BH_R_LISTEN_NOT_ALLOWED)
 		return strdup("name the port in `listen:` of its segment too: the next login would "
 			      "be refused; or say --force");
+	if (c->reason == BH_R_QUARANTINE)
+		return cure_quarantine(c);
 	failsafe = failsafe_line(c);
+	if (!l->map)
+		return strdup("say --force");
 	allow = allow_line(a, l, c);
 	if (!failsafe || !allow)
 		return NULL;
@@ -155,27 +174,28 @@ static char *carrier_text(struct bh_agent *a, const struct bh_carrier *c)
 }
 
 static void tell_one(struct bh_agent *a, const struct bh_live *l, const struct bh_carrier *c,
-		     enum bh_severity severity, struct bh_diags *d)
+		     const struct bh_as_if *w, enum bh_severity severity, struct bh_diags *d)
 {
 	_cleanup_free_ char *help = cure(a, l, c), *text = carrier_text(a, c);
-	struct bh_where where = where_of(l, c);
+	struct bh_where where = {0};
 
-	(void)bh_diag_add(d, severity, &where, help,
-			  "this map would deny the session it comes from: %s (%s), held by %s "
-			  "(pid %d)",
-			  text ? text : "a connection", bh_reason_name(c->reason), c->name,
-			  (int)c->pid);
+	if (!w)
+		where = where_of(l, c);
+	(void)bh_diag_add(d, severity, w ? NULL : &where, help,
+			  "%s the session it comes from: %s (%s), held by %s (pid %d)",
+			  w ? w->what : "this map would deny", text ? text : "a connection",
+			  bh_reason_name(c->reason), c->name, (int)c->pid);
 }
 
 void bh_lockout_tell(struct bh_agent *a, const struct bh_live *l, const struct bh_lockout *k,
-		     enum bh_severity severity, struct bh_diags *d)
+		     const struct bh_as_if *w, enum bh_severity severity, struct bh_diags *d)
 {
 	size_t told = 0;
 
 	for (size_t i = 0; i < k->n && told < TOLD_MAX; i++) {
 		if (!k->v[i].denied)
 			continue;
-		tell_one(a, l, &k->v[i], severity, d);
+		tell_one(a, l, &k->v[i], w, severity, d);
 		told++;
 	}
 	if (k->n_denied > told)

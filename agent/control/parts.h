@@ -19,6 +19,11 @@ int bh_note_begin(struct bh_agent *a, const struct bh_call *call, const char *re
 		  json_int_t for_s, struct bh_hold_note *ret);
 /* Neither empty nor endless. Return: 0, -EINVAL (it is in the reply). */
 int bh_reason_check(const char *reason, struct bh_reply *reply);
+/*
+ * An address or a prefix as a member of a quarantine; an address alone is a prefix of all its bits.
+ * Return: 0, -EINVAL (it is none), -ENOMEM.
+ */
+int bh_hold_address(const char *who, struct bh_hold *h);
 /* Tell when an emergency ends; also at start, where one may be running. */
 int bh_emergency_watch(struct bh_agent *a);
 /* {generation, back, ends_at, ends_in_s}: an unconfirmed generation, or null */

@@ -73,16 +73,18 @@
  * mode (C)  mode: observe|enforce, [force],        mode_cap, unconfirmed; enforce is refused like a map
  *           [confirm_s | confirm_default]          that denies the caller's session
  * confirm (C) [generation], [force]                generation, cut
- * quarantine (C) who, reason, [for_s], [even_failsafe]   quarantined, cut
+ * quarantine (C) who, reason, [for_s], [even_failsafe], [force]   quarantined, cut; refused like a map if it would cut the
+ *                                                  caller's session
  * release (C) who ("all"), [reason]                released, cut
  * grant (C) rule | from, to, port, [user]; for_s, [reason]   id, rule, until
- * revoke (C) id, [reason]                          revoked, cut
+ * revoke (C) id, [force], [reason]                 revoked, cut; refused as a quarantine is
  * emergency (C) action: open|close, [reason], [for_s]   until, cut, for_s
  * detach (C) yes: true                             hooks: how many were removed; then the agent exits
- * audit     [limit]                                file (path of the log), head {seq,hash} or null, pinned {seq,hash} or
+ * audit     [limit], [follow]                      file (path of the log), head {seq,hash} or null, pinned {seq,hash} or
  *                                                  null (as the kernel keeps it), found (how the log was tampered
  *                                                  with) or null, rows: the last limit (20, at most 1000) records,
- *                                                  oldest first, as record.h describes them
+ *                                                  oldest first, as record.h describes them. follow: then one
+ *                                                  {"event":{record}} line each, as it stands in the log
  * audit_accept (C) -                               found: what was there; status forgets it, the log does not
  *
  * A flow row: {time,type (begin|deny|would_deny|end),direction (egress|ingress),proto,local{ip,port,identity,

@@ -7,6 +7,7 @@
 #include "audit.h"
 #include "record.h"
 #include "seal.h"
+#include "server.h"
 
 /* journalctl MESSAGE_ID=... finds every head. */
 #define MESSAGE_ID "MESSAGE_ID=5b0c1f1f7d3c4d0bb0c2a2f0f3a9e6d4"
@@ -58,7 +59,8 @@ static void to_journal(const struct bh_chain_head *head, const json_t *what)
 		      by ? by : "?", head->hash);
 }
 
-static void on_head(void *ctx, const struct bh_chain_head *head, const json_t *what)
+static void on_head(void *ctx, const struct bh_chain_head *head, const json_t *what,
+		    const char *line)
 {
 	struct bh_agent *a = ctx;
 	int r = pin_head(a, head);
@@ -67,6 +69,8 @@ static void on_head(void *ctx, const struct bh_chain_head *head, const json_t *w
 		snprintf(a->audit_trouble, sizeof(a->audit_trouble),
 			 "the head of the audit log can't be pinned: %s", strerror(-r));
 	to_journal(head, what);
+	if (a->server)
+		bh_server_record(a->server, line);
 }
 
 static void say_found(const struct bh_agent *a)
@@ -99,9 +103,12 @@ static void open_late(struct bh_agent *a)
 {
 	_cleanup_diags_ struct bh_diags unsaid = {0};
 
-	if (!a->audit && a->audit_trouble[0] &&
-	    bh_audit_open(a->opts.state_dir, a->clock, &unsaid, &a->audit) == 0)
-		bh_record_open(a);
+	if (a->audit || !a->audit_trouble[0] ||
+	    bh_audit_open(a->opts.state_dir, a->clock, &unsaid, &a->audit) < 0)
+		return;
+	if (a->opts.audit_keep)
+		bh_audit_limit(a->audit, a->opts.audit_max_bytes, a->opts.audit_keep);
+	bh_record_open(a);
 }
 
 /* --- one record ---------------------------------------------------------------------------------------- */
@@ -291,6 +298,9 @@ int bh_record_rescue(const struct bh_agent_opts *opts)
 
 	if (r < 0)
 		return r;
+	/* without the settings nothing is cut */
+	bh_audit_limit(audit, opts->audit_max_bytes ? opts->audit_max_bytes : SIZE_MAX,
+		       opts->audit_keep ? opts->audit_keep : BH_CHAIN_KEEP_MAX);
 	(void)bh_proc_loginuid(me.pid, &me.loginuid);
 	(void)bh_proc_tty(me.pid, me.tty);
 	(void)bh_cgroup_of_pid(me.pid, &me.cgroup);

@@ -126,7 +126,7 @@ bool bh_server_may_follow(const struct bh_server *s)
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(s->client); i++)
-		n += s->client[i] && s->client[i]->follow;
+		n += s->client[i] && bh_conn_follows(s->client[i]);
 	return n < FOLLOW_PLACES;
 }
 
@@ -296,4 +296,11 @@ void bh_server_event(struct bh_server *s, const struct bh_event *ev)
 	for (size_t i = 0; i < ARRAY_SIZE(s->client); i++)
 		if (s->client[i] && s->client[i]->follow)
 			bh_conn_event(s->client[i], ev);
+}
+
+void bh_server_record(struct bh_server *s, const char *record)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(s->client); i++)
+		if (s->client[i] && s->client[i]->follow_records)
+			bh_conn_record(s->client[i], record);
 }

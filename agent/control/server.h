@@ -21,5 +21,7 @@ BH_DEFINE_CLEANUP(struct bh_server *, bh_server_close)
 
 /* For those who follow. */
 void bh_server_event(struct bh_server *s, const struct bh_event *ev);
+/* A line of the audit log, with its line break. */
+void bh_server_record(struct bh_server *s, const char *record);
 
 #endif

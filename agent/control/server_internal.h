@@ -35,6 +35,7 @@ struct bh_conn {
 	bool last;		/* hang up when @out is sent */
 	bh_follow_fn follow;
 	void *follow_ctx;
+	bool follow_records;
 	void (*after)(struct bh_agent *a);
 };
 
@@ -62,8 +63,15 @@ int bh_conn_new(struct bh_server *s, int fd, struct bh_guest who, struct bh_conn
 void bh_conn_resume(struct bh_conn *c);
 /* Hangs up and leaves its place. */
 void bh_conn_free(struct bh_conn *c);
+static inline bool bh_conn_follows(const struct bh_conn *c)
+{
+	return c->follow || c->follow_records;
+}
+
 /* One event for one that follows; may end it. */
 void bh_conn_event(struct bh_conn *c, const struct bh_event *ev);
+/* One line of the audit log, with its line break, for one that follows that; may end it. */
+void bh_conn_record(struct bh_conn *c, const char *record);
 
 bool bh_server_may_follow(const struct bh_server *s);
 size_t bh_server_bytes_in(const struct bh_server *s, bool operator);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include "../holds.h"
+#include "lockout.h"
 #include "parts.h"
 
 /* --- a rule ----------------------------------------------------------------------------------------- */
@@ -69,10 +70,40 @@ static int rule_check(const struct bh_agent *a, const struct bh_rule_src *rule, 
 
 /* --- ad hoc ------------------------------------------------------------------------------------------- */
 
+/* "visitors": the segment that an address has; NULL: none. */
+static const char *segment_at(const struct bh_agent *a, const struct bh_addr *addr)
+{
+	const struct bh_compiled *c = a->live.compiled;
+	__u32 identity = c && a->live.map ? bh_compiled_identity(c, addr) : BH_ID_WORLD;
+
+	for (size_t i = 0; identity != BH_ID_WORLD && i < c->n_identity; i++)
+		if (c->identity[i] == identity)
+			return a->live.map->segment[i].name;
+	return NULL;
+}
+
+/* No grant knows addresses: see docs/operations.md. What comes next to it is said. */
+static int no_address(const struct bh_agent *a, const char *word, const struct bh_cidr *cidr,
+		      struct bh_reply *reply)
+{
+	const char *segment = segment_at(a, &cidr->addr);
+	_cleanup_free_ char *help = NULL;
+
+	if (asprintf(&help, "it is in %s%s%s: %sgive it a segment of its own in the map",
+		     segment ? "segment '" : "no segment", segment ? segment : "",
+		     segment ? "'" : "", segment ? "name that, or " : "") < 0)
+		help = NULL;
+	(void)bh_reply_fail(reply, BH_EXIT_USAGE, help,
+			    "'%.80s' is an address, and a grant opens from segment to segment",
+			    word);
+	return -EINVAL;
+}
+
 static int end_check(const struct bh_agent *a, const char *name, struct bh_reply *reply)
 {
 	size_t n = a->live.map ? a->live.map->n_segment : 0;
 	_cleanup_free_ const char **names = calloc(n + 1, sizeof(*names));
+	_cleanup_(bh_hold_clear) struct bh_hold address = {0};
 	_cleanup_free_ char *help = NULL;
 	const char *near = NULL;
 
@@ -83,6 +114,8 @@ static int end_check(const struct bh_agent *a, const char *name, struct bh_reply
 		if (!strcmp(names[i], name))
 			return 0;
 	}
+	if (bh_hold_address(name, &address) == 0)
+		return no_address(a, name, &address.cidr, reply);
 	if (names && n)
 		near = bh_nearest(name, names, n);
 	if (near && asprintf(&help, "did you mean '%s'?", near) < 0)
@@ -210,20 +243,46 @@ static int run_grant(struct bh_agent *a, const struct bh_call *call, struct bh_r
 
 /* --- revoke ---------------------------------------------------------------------------------------------- */
 
+static const struct bh_granted *granted_find(const struct bh_holds *h, json_int_t id)
+{
+	for (size_t i = 0; i < h->n_granted; i++)
+		if (h->granted[i].id == (unsigned int)id)
+			return &h->granted[i];
+	return NULL;
+}
+
+/* Is it this grant alone that lets in who says it? */
+static int guard(struct bh_agent *a, const struct bh_caller *caller, json_int_t id,
+		 struct bh_reply *reply)
+{
+	char what[64];
+	const struct bh_as_if w = {.less = (unsigned int)id, .what = what};
+
+	snprintf(what, sizeof(what), "the end of grant %lld would cut", (long long)id);
+	return bh_lockout_holds(a, caller, &w, &reply->diags);
+}
+
 static int run_revoke(struct bh_agent *a, const struct bh_call *call, struct bh_reply *reply)
 {
 	json_int_t id = 0;
+	bool force = false;
 	int cut = 0, r = bh_arg_int(call, "id", 1, INT32_MAX, reply, &id);
 
+	if (r == 0)
+		r = bh_arg_bool(call, "force", reply, &force);
 	if (r < 0)
 		return r;
 	if (!id)
 		return bh_reply_fail(reply, BH_EXIT_USAGE, "bulkhead get grants lists them",
 				     "revoke needs argument 'id'");
-	if (bh_granted_remove(a->holds, (unsigned int)id) < 0)
+	if (!granted_find(a->holds, id))
 		return bh_reply_fail(reply, BH_EXIT_FAILED, "bulkhead get grants lists them",
 				     "there is no grant %lld", (long long)id);
-	bh_notice("grant %lld is revoked", (long long)id);
+	r = force ? 0 : guard(a, call->caller, id, reply);
+	if (r < 0)
+		return r;
+	(void)bh_granted_remove(a->holds, (unsigned int)id);
+	bh_notice("grant %lld is revoked%s", (long long)id, force ? ", forced" : "");
 	r = bh_holds_changed(a, &cut, &reply->diags);
 	if (r < 0)
 		return r;
@@ -233,7 +292,7 @@ static int run_revoke(struct bh_agent *a, const struct bh_call *call, struct bh_
 
 static const char *const grant_args[] = {"rule", "from",  "to",	    "port",
 					 "user", "for_s", "reason", NULL};
-static const char *const revoke_args[] = {"id", "reason", NULL};
+static const char *const revoke_args[] = {"id", "force", "reason", NULL};
 
 const struct bh_verb bh_verb_grant = {
 	.name = "grant", .changes = true, .args = grant_args, .run = run_grant};

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "../holds.h"
 #include "../policy/cidr.h"
+#include "lockout.h"
 #include "parts.h"
 
 #define REASON_MAX 1024
@@ -59,8 +60,7 @@ static bool is_segment(const struct bh_agent *a, const char *who)
 	return false;
 }
 
-/* An address alone is a prefix of all its bits. */
-static int address_of(const char *who, struct bh_hold *h)
+int bh_hold_address(const char *who, struct bh_hold *h)
 {
 	_cleanup_free_ char *with = NULL;
 	struct bh_fault f;
@@ -106,7 +106,7 @@ static int resolve(const struct bh_agent *a, const char *who, struct bh_hold *h,
 		h->who = strdup(who);
 		return h->who ? 0 : -ENOMEM;
 	}
-	r = address_of(who, h);
+	r = bh_hold_address(who, h);
 	return r == -EINVAL ? unknown(a, who, reply) : r;
 }
 
@@ -118,7 +118,27 @@ static int answer(const char *key, const char *who, int cut, struct bh_reply *re
 	return reply->data ? 0 : -ENOMEM;
 }
 
-static int hold(struct bh_agent *a, struct bh_hold *h, struct bh_reply *reply)
+/* Would it cut who says it? Asked with the list as it would be. */
+static int guard(struct bh_agent *a, const struct bh_caller *caller, const struct bh_hold *h,
+		 struct bh_reply *reply)
+{
+	_cleanup_free_ struct bh_hold *list = calloc(a->holds->n_hold + 1, sizeof(*list));
+	struct bh_holds then = {.hold = list};
+	const struct bh_as_if w = {.holds = &then, .what = "this quarantine would cut"};
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < a->holds->n_hold; i++)
+		if (strcmp(a->holds->hold[i].who, h->who) != 0)
+			list[then.n_hold++] = a->holds->hold[i];
+	/* no room for it: that is said later */
+	if (then.n_hold == BH_QUARANTINE_MAX)
+		return 0;
+	list[then.n_hold++] = *h;
+	return bh_lockout_holds(a, caller, &w, &reply->diags);
+}
+
+static int hold(struct bh_agent *a, struct bh_hold *h, bool force, struct bh_reply *reply)
 {
 	_cleanup_free_ char *who = strdup(h->who);
 	int cut = 0, r;
@@ -127,7 +147,8 @@ static int hold(struct bh_agent *a, struct bh_hold *h, struct bh_reply *reply)
 		bh_hold_clear(h);
 		return -ENOMEM;
 	}
-	bh_warning("QUARANTINE of %s: %s (%s)", h->who, h->note.reason, h->note.by);
+	bh_warning("QUARANTINE of %s%s: %s (%s)", h->who, force ? ", forced" : "", h->note.reason,
+		   h->note.by);
 	r = bh_holds_add(a->holds, h);
 	if (r == -E2BIG)
 		return bh_reply_fail(reply, BH_EXIT_FAILED,
@@ -154,6 +175,7 @@ static int quarantine(struct bh_agent *a, const struct bh_call *call, struct bh_
 {
 	const char *who = NULL, *reason = NULL;
 	json_int_t for_s = 0;
+	bool force = false;
 	struct bh_hold h = {0};
 	int r = bh_arg_need(call, "who", reply, &who);
 
@@ -169,14 +191,18 @@ static int quarantine(struct bh_agent *a, const struct bh_call *call, struct bh_
 	if (r == 0)
 		r = bh_arg_bool(call, "even_failsafe", reply, &h.hard);
 	if (r == 0)
+		r = bh_arg_bool(call, "force", reply, &force);
+	if (r == 0)
 		r = resolve(a, who, &h, reply);
 	if (r == 0)
 		r = bh_note_begin(a, call, reason, for_s, &h.note);
+	if (r == 0 && !force)
+		r = guard(a, call->caller, &h, reply);
 	if (r < 0) {
 		bh_hold_clear(&h);
 		return reply->diags.n_errors ? 0 : r;
 	}
-	return hold(a, &h, reply);
+	return hold(a, &h, force, reply);
 }
 
 /* --- release --------------------------------------------------------------------------------------- */
@@ -190,7 +216,7 @@ static int release(struct bh_agent *a, const struct bh_call *call, struct bh_rep
 	if (r < 0)
 		return r;
 	/* an address by whatever way of writing it */
-	name = address_of(who, &h) == 0 ? h.who : who;
+	name = bh_hold_address(who, &h) == 0 ? h.who : who;
 	if (!strcmp(who, "all")) {
 		while (a->holds->n_hold)
 			(void)bh_holds_remove(a->holds, a->holds->hold[0].who);
@@ -206,7 +232,7 @@ static int release(struct bh_agent *a, const struct bh_call *call, struct bh_rep
 	return r ? r : answer("released", who, cut, reply);
 }
 
-static const char *const hold_args[] = {"who", "reason", "for_s", "even_failsafe", NULL};
+static const char *const hold_args[] = {"who", "reason", "for_s", "even_failsafe", "force", NULL};
 static const char *const release_args[] = {"who", "reason", NULL};
 
 const struct bh_verb bh_verb_quarantine = {

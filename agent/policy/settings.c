@@ -161,14 +161,21 @@ static void audit_max_bytes(struct bh_parse *p, void *obj, const struct bh_yaml 
 			     &((struct bh_settings *)obj)->audit_max_bytes);
 }
 
+static void audit_keep(struct bh_parse *p, void *obj, const struct bh_yaml *y)
+{
+	(void)bh_want_number(p, y, 1, BH_SETTINGS_AUDIT_KEEP_MAX,
+			     &((struct bh_settings *)obj)->audit_keep);
+}
+
 static const struct bh_key audit_keys[] = {
 	{"max_bytes", audit_max_bytes, false},
+	{"keep", audit_keep, false},
 };
 const struct bh_keys bh_keys_audit = {"`audit`", audit_keys, ARRAY_SIZE(audit_keys)};
 
 static void set_audit(struct bh_parse *p, void *obj, const struct bh_yaml *y)
 {
-	if (bh_want_map(p, y, "{ max_bytes: 16777216 }"))
+	if (bh_want_map(p, y, "{ max_bytes: 16777216, keep: 8 }"))
 		bh_parse_keys(p, y, &bh_keys_audit, obj);
 }
 

@@ -21,6 +21,7 @@
 #define BH_SETTINGS_EMERGENCY_LIMIT_S 86400u
 #define BH_SETTINGS_AUDIT_MIN_BYTES   (64u << 10)
 #define BH_SETTINGS_AUDIT_MAX_BYTES   (256u << 20)
+#define BH_SETTINGS_AUDIT_KEEP_MAX    90u /* older files */
 
 /* What a device may be given: auto, native, generic, tc, off. */
 extern const char *const bh_settings_modes[];
@@ -44,7 +45,7 @@ struct bh_settings {
 	const char *state_dir, *runtime_dir, *pin_dir, *cgroup_root;
 	__u32 confirm_s;
 	__u32 emergency_s, emergency_max_s;
-	__u64 audit_max_bytes;
+	__u64 audit_max_bytes, audit_keep;
 	struct bh_pos emergency_pos; /* of its default */
 };
 

@@ -186,6 +186,8 @@ ANSWERS
 	[ "$(request)" = '{"verb":"flows","args":{"limit":4096,"denied":true}}' ]
 	bh flows -f
 	[ "$(request)" = '{"verb":"flows","args":{"limit":10,"follow":true}}' ]
+	bh audit -f
+	[ "$(request)" = '{"verb":"audit","args":{"limit":10,"follow":true}}' ]
 	bh mode observe
 	[ "$(request)" = '{"verb":"mode","args":{"mode":"observe"}}' ]
 	bh mode enforce --reason "ticket 4711"

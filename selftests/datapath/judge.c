@@ -379,6 +379,70 @@ static void test_a_cgroup_that_found_no_room(void **state)
 	assert_int_equal(a.pass, 0);
 }
 
+/* --- holds as they would be --------------------------------------------------------------------------------------- */
+
+static __u16 reason_of(const struct row *row, __u32 as_if, __u64 without)
+{
+	struct bh_question q = question_of(row);
+	struct bh_answer a;
+
+	q.flags |= as_if;
+	q.without = without;
+	assert_int_equal(bh_kern_judge(kern, &q, &a), 0);
+	assert_int_equal(a.pass, bh_reason_class(a.reason) != BH_CLASS_DENY);
+	return a.reason;
+}
+
+/* Somebody would be in quarantine; or who is in one would not. Failsafes hold but under a hard one. */
+static void test_another_quarantine(void **state)
+{
+	static const struct row allowed = {"", "web", "lan", OUT, TCP(5001)},
+				safe = {"", "db", NULL, "198.51.100.5", IN, TCP(22)};
+	const __u32 held = BH_Q_AS_IF | BH_Q_HELD, hard = held | BH_Q_HELD_HARD;
+	struct bh_quarantine slot[BH_QUARANTINE_MAX] = {{.flags = BH_QUARANTINE_ON}};
+	struct bh_member web = {.by = BH_HELD_SEG, .held = 1, .seg = identity_of("web")};
+	_cleanup_diags_ struct bh_diags d = {0};
+
+	(void)state;
+	assert_int_equal(reason_of(&allowed, BH_Q_AS_IF, 0), BH_R_ALLOW);
+	assert_int_equal(reason_of(&allowed, held, 0), BH_R_QUARANTINE);
+	assert_int_equal(reason_of(&safe, held, 0), BH_R_FAILSAFE);
+	assert_int_equal(reason_of(&safe, hard, 0), BH_R_QUARANTINE);
+	assert_int_equal(bh_kern_quarantine(kern, slot, &web, 1, &d), 0);
+	assert_int_equal(reason_of(&allowed, 0, 0), BH_R_QUARANTINE);
+	assert_int_equal(reason_of(&allowed, BH_Q_AS_IF, 0), BH_R_ALLOW);
+	slot[0].flags = 0;
+	assert_int_equal(bh_kern_quarantine(kern, slot, NULL, 0, &d), 0);
+	assert_int_equal(reason_of(&allowed, 0, 0), BH_R_ALLOW);
+}
+
+/* Without one of the grants: another may still open it. */
+static void test_fewer_grants(void **state)
+{
+	static const struct row later = {"", "web", "lan", OUT, TCP(100)},
+				closed = {"", "db", "lan", OUT, TCP(9)};
+	struct bh_grant grant[BH_GRANTS_MAX] = {0};
+	struct bh_grant one = {.until_ns = FAR, .uid = BH_NO_UID, .port_to = 65535};
+	struct bh_jit jit = {pol_rule(&pol, "later"), FAR};
+	_cleanup_diags_ struct bh_diags d = {0};
+
+	(void)state;
+	one.from = identity_of("db");
+	grant[0] = grant[40] = one;
+	assert_int_equal(bh_kern_grants(kern, grant, &jit, 1, &d), 0);
+	assert_int_equal(reason_of(&later, 0, 0), BH_R_ALLOW);
+	assert_int_equal(reason_of(&later, BH_Q_LESS_JIT, jit.rule), BH_R_GRANT_MISSING);
+	assert_int_equal(reason_of(&later, BH_Q_LESS_JIT, jit.rule + 1), BH_R_ALLOW);
+	assert_int_equal(reason_of(&later, 0, jit.rule), BH_R_ALLOW);
+	assert_int_equal(reason_of(&closed, 0, ~0ull), BH_R_GRANT);
+	assert_int_equal(reason_of(&closed, BH_Q_LESS_GRANTS, 1), BH_R_GRANT);
+	assert_int_equal(reason_of(&closed, BH_Q_LESS_GRANTS, 1ull << 40), BH_R_GRANT);
+	assert_int_equal(reason_of(&closed, BH_Q_LESS_GRANTS, 1ull << 40 | 1), BH_R_DEFAULT_DENY);
+	memset(grant, 0, sizeof(grant));
+	assert_int_equal(bh_kern_grants(kern, grant, NULL, 0, &d), 0);
+	assert_int_equal(reason_of(&closed, 0, 0), BH_R_DEFAULT_DENY);
+}
+
 /* --- run ----------------------------------------------------------------------------------------------------------- */
 
 static int up(void **state)
@@ -421,6 +485,8 @@ int main(void)
 		cmocka_unit_test(test_no_rules),
 		cmocka_unit_test(test_a_missing_row),
 		cmocka_unit_test(test_a_cgroup_that_found_no_room),
+		cmocka_unit_test(test_another_quarantine),
+		cmocka_unit_test(test_fewer_grants),
 	};
 
 	return cmocka_run_group_tests(tests, up, down);

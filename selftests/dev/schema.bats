@@ -1,11 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# The published JSON Schema judges the sample maps as the parser does (selftests/unit/
+# The published JSON Schemas judge the sample maps and settings as the parser does (selftests/unit/
 # policy_schema.c holds the same samples, and the lists of keys, against the parser).
 
 setup() {
 	schema=tools/schema/segment-map.schema.json
 	maps=selftests/unit/maps
+	of_settings=tools/schema/settings.schema.json
+	settings=selftests/unit/settings
 }
 
 judge() {
@@ -21,6 +23,23 @@ judge() {
 @test "the schema refuses the bad maps, but for those that it says it can't" {
 	judge "$schema" bad "$maps"/bad/*.yaml
 	[ "$status" = 0 ]
+}
+
+@test "the schema takes the good settings, and those that come with the package" {
+	judge "$of_settings" good "$settings"/good/*.yaml tools/systemd/bulkhead.yaml
+	[ "$status" = 0 ]
+}
+
+@test "the schema refuses the bad settings, but for those that it says it can't" {
+	judge "$of_settings" bad "$settings"/bad/*.yaml
+	[ "$status" = 0 ]
+}
+
+@test "neither schema takes what is for the other" {
+	judge "$of_settings" good "$maps"/good/admin-jit.yaml
+	[ "$status" = 1 ]
+	judge "$schema" good "$settings"/good/all.yaml
+	[ "$status" = 1 ]
 }
 
 @test "a schema that takes everything is noticed" {

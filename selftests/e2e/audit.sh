@@ -57,7 +57,7 @@ by_hand() {
 	(
 		cd "$dir/state" || exit 1
 		prev=$(printf '0%.0s' {1..64})
-		cat audit.jsonl.{8..1} audit.jsonl 2> /dev/null | while IFS= read -r line; do
+		cat audit.jsonl.{99..1} audit.jsonl 2> /dev/null | while IFS= read -r line; do
 			[ "$(jq -r .prev <<< "$line")" = "$prev" ] || echo "not after the one before: $line"
 			prev=$(sed 's/,"hash":"[0-9a-f]*"}$/}/' <<< "$line" | tr -d '\n' | sha256sum | cut -c-64)
 			[ "$(jq -r .hash <<< "$line")" = "$prev" ] || echo "edited: $line"

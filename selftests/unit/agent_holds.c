@@ -38,6 +38,28 @@ static void hold(struct bh_agent *a, const char *who, const char *more)
 	expect(a, line, 0, "\"quarantined\"");
 }
 
+static struct bh_agent *agent;
+
+/* What the lockout guard would say of an end. */
+static enum bh_hold_level guard_says(const struct bh_hold_end *end)
+{
+	_cleanup_(bh_hold_set_clear) struct bh_hold_set set;
+
+	assert_int_equal(bh_hold_set_make(agent, agent->holds, &agent->live, &set), 0);
+	return bh_hold_set_of(&set, end, 1);
+}
+
+/* The guard is to see what the kernel sees. */
+static void guard_agrees(const struct bh_addr *addr, int held)
+{
+	enum bh_hold_level level = BH_HOLD_NONE;
+
+	if (held > 0)
+		level = fake.slot[held - 1].flags & BH_QUARANTINE_HARD ? BH_HOLD_HARD
+								       : BH_HOLD_SOFT;
+	assert_int_equal(guard_says(&(struct bh_hold_end){.addr = addr}), level);
+}
+
 /* What the kernel side says of an address: the longest prefix. -1: nothing. */
 static int held(const char *text)
 {
@@ -60,6 +82,7 @@ static int held(const char *text)
 		bits = p.plen;
 		best = (int)m->held;
 	}
+	guard_agrees(&c.addr, best);
 	return best;
 }
 
@@ -217,6 +240,37 @@ static void no_map_yet(void **state)
 	expect(*state,
 	       "{\"verb\":\"quarantine\",\"args\":{\"who\":\"a.service\",\"reason\":\"x\"}}", 0,
 	       "nothing is enforced");
+}
+
+static enum bh_hold_level at(const char *path)
+{
+	return guard_says(&(struct bh_hold_end){.path = path});
+}
+
+/* A unit of the system manager and what is below it, and nothing else that is called so. */
+static void the_guard_knows_units_by_their_place(void **state)
+{
+	struct bh_agent *a = *state;
+	__u32 identity = 0;
+
+	apply(a, MAP("shop"));
+	hold(a, "web.service", "");
+	hold(a, "deep.slice", "\"even_failsafe\":true,");
+	assert_int_equal(at("/web.service"), BH_HOLD_SOFT);
+	assert_int_equal(at("/system.slice/web.service"), BH_HOLD_SOFT);
+	assert_int_equal(at("/system.slice/web.service/worker"), BH_HOLD_SOFT);
+	assert_int_equal(at("/system.slice/a.service/web.service"), BH_HOLD_NONE);
+	assert_int_equal(at("/system.slice/web.service.d"), BH_HOLD_NONE);
+	assert_int_equal(at("/system.slice/web.servic"), BH_HOLD_NONE);
+	assert_int_equal(at("/"), BH_HOLD_NONE);
+	assert_int_equal(at("/deep.slice"), BH_HOLD_HARD);
+	assert_int_equal(at("/deep.slice/x.service"), BH_HOLD_HARD);
+	/* what holds more is what the kernel keeps of a cgroup */
+	assert_int_equal(at("/deep.slice/web.service"), BH_HOLD_HARD);
+	hold(a, "web", "\"even_failsafe\":true,");
+	assert_non_null(bh_live_segment(&a->live, "web", &identity));
+	assert_int_equal(guard_says(&(struct bh_hold_end){identity, "/web.service", NULL}),
+			 BH_HOLD_HARD);
 }
 
 static void words_that_are_nobody(void **state)
@@ -385,6 +439,10 @@ static void grants_ad_hoc(void **state)
 	expect(a, GRANT("\"from\":\"lan\",\"to\":\"wep\",\"port\":\"tcp\",\"for_s\":60"), 2,
 	       "did you mean 'web'?");
 	expect(a, GRANT("\"from\":\"lan\",\"to\":\"web\",\"port\":\"tpc\",\"for_s\":60"), 2, "");
+	expect(a, GRANT("\"from\":\"10.1.0.7\",\"to\":\"web\",\"port\":\"tcp\",\"for_s\":60"), 2,
+	       "it is in segment 'lan': name that");
+	expect(a, GRANT("\"from\":\"lan\",\"to\":\"2001:db8::/64\",\"port\":\"tcp\",\"for_s\":60"),
+	       2, "it is in no segment: give it");
 	assert_int_equal(a->holds->n_granted, 2);
 }
 
@@ -512,7 +570,7 @@ static void a_full_disk(void **state)
 
 static int setup(void **state)
 {
-	*state = verb_agent_new();
+	*state = agent = verb_agent_new();
 	return 0;
 }
 
@@ -523,6 +581,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(a_segment_has_its_addresses),
 		TEST(prefixes_lie_in_each_other),
+		TEST(the_guard_knows_units_by_their_place),
 		TEST(words_that_are_nobody),
 		TEST(there_is_an_end_of_room),
 		TEST(a_segment_that_goes_and_comes),

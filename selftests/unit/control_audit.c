@@ -252,8 +252,9 @@ static void harm_to_older_files(_unused_ void **state)
 	assert_int_equal(rename(one, aside), 0);
 	is_broken("removed", path, 1);
 	assert_int_equal(rename(aside, one), 0);
-	/* of the oldest one nobody knows whether it was its time; of the next one they do */
+	/* of the oldest one the log says that it was not its time */
 	assert_int_equal(unlink(oldest), 0);
+	is_broken("removed", two, 1);
 	assert_int_equal(unlink(two), 0);
 	is_broken("removed", one, 1);
 }
@@ -261,19 +262,19 @@ static void harm_to_older_files(_unused_ void **state)
 /* Every state that a crash in the middle of a rotation can leave. */
 static void a_crash_in_a_rotation(_unused_ void **state)
 {
-	for (int steps = 1; steps <= KEEP + 1; steps++) {
+	for (int steps = 1; steps <= KEEP + 2; steps++) {
 		_cleanup_(bh_audit_closep) struct bh_audit *a = NULL;
 		unsigned long long records;
 
 		write_many(40);
-		/* the oldest is replaced, then each by the one before; then a new one is made */
-		for (unsigned int i = KEEP; i-- > 0 && (int)(KEEP - i) <= steps;) {
+		/* each takes the next number, from the oldest on; then a new one is made */
+		for (unsigned int i = KEEP + 1; i-- > 0 && (int)(KEEP + 1 - i) <= steps;) {
 			_cleanup_free_ char *from = bh_chain_path(path, i);
 			_cleanup_free_ char *to = bh_chain_path(path, i + 1);
 
 			assert_int_equal(rename(from, to), 0);
 		}
-		if (steps > KEEP)
+		if (steps > KEEP + 1)
 			write_file(path, "", 0);
 		a = must_open();
 		bh_audit_limit(a, 1200, KEEP);
@@ -290,6 +291,117 @@ static void a_crash_in_a_rotation(_unused_ void **state)
 			}
 		}
 		assert_true(seq_of(a) >= records + 12);
+	}
+}
+
+/* --- how much is kept ---------------------------------------------------------------------------------- */
+
+static struct bh_chain_report cut_to(unsigned int keep, int n)
+{
+	_cleanup_(bh_audit_closep) struct bh_audit *a = must_open();
+
+	bh_audit_limit(a, 1200, keep);
+	for (int i = 0; i < n; i++) {
+		assert_int_equal(add(a, "apply"), 0);
+		assert_string_equal(bh_audit_trouble(a), "");
+		assert_string_equal(bh_audit_found(a), "");
+	}
+	return verify();
+}
+
+/* Fewer, more, fewer: what was cut off is told, and is no finding. */
+static void keeping_fewer_and_more(_unused_ void **state)
+{
+	static const unsigned int keep[] = {6, 2, 5, 1, 4};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keep); i++) {
+		_cleanup_(bh_chain_report_clear) struct bh_chain_report report =
+			cut_to(keep[i], 50);
+
+		if (report.n_found)
+			fail_msg("%s:%u: %s", report.finding[0].file, report.finding[0].line,
+				 report.finding[0].text);
+		assert_int_equal(report.keep, keep[i]);
+		assert_int_equal(report.files, keep[i] + 1);
+		assert_int_equal(report.cut, report.first.seq - 1);
+		assert_true(report.cut > 0);
+	}
+}
+
+/* Between the begin that says so and the files' end: they are no harm, and go the next time. */
+static void a_crash_before_the_cut(_unused_ void **state)
+{
+	_cleanup_(bh_chain_report_clear) struct bh_chain_report report = cut_to(6, 60);
+	_cleanup_(bh_audit_closep) struct bh_audit *a = must_open();
+	char *text[3] = {0};
+
+	bh_audit_limit(a, 1200, 4);
+	while (bh_chain_older(path) != 4) {
+		for (unsigned int i = 0; i < 3; i++) {
+			_cleanup_free_ char *old = bh_chain_path(path, 4 + i);
+
+			free(text[i]);
+			text[i] = read_file(old, NULL);
+		}
+		assert_int_equal(add(a, "apply"), 0);
+	}
+	/* by then they are one number older */
+	for (unsigned int i = 0; i < 3; i++) {
+		_cleanup_free_ char *old = bh_chain_path(path, 5 + i);
+
+		write_file(old, text[i], strlen(text[i]));
+		free(text[i]);
+	}
+	for (int i = 0; i < 12; i++) {
+		bh_chain_report_clear(&report);
+		report = verify();
+		assert_int_equal(report.n_found, 0);
+		assert_int_equal(report.cut, report.first.seq - 1);
+		assert_int_equal(add(a, "apply"), 0);
+	}
+	assert_int_equal(bh_chain_older(path), 4);
+}
+
+/*
+ * Who takes files away can't have them pass for cut off: neither by a rotation later, nor by having
+ * the agent keep less. It is told until somebody accepts it, and that stands in the log.
+ */
+static void nobody_hides_behind_a_cut(_unused_ void **state)
+{
+	_cleanup_free_ char *oldest = bh_chain_path(path, 6), *next = bh_chain_path(path, 5);
+	unsigned long long from = 0, to = 0;
+
+	for (int both = 0; both < 2; both++) {
+		_cleanup_(bh_chain_report_clear) struct bh_chain_report report = cut_to(6, 60);
+		_cleanup_(bh_audit_closep) struct bh_audit *a = NULL;
+		unsigned long long first = report.first.seq;
+
+		assert_int_equal(report.n_found, 0);
+		assert_int_equal(unlink(oldest), 0);
+		if (both)
+			assert_int_equal(unlink(next), 0);
+		for (unsigned int keep = 6; keep > 1; keep -= 2) {
+			bh_chain_report_clear(&report);
+			report = cut_to(keep, 20);
+			assert_int_equal(report.n_found, 1);
+			assert_string_equal(report.finding[0].kind, "removed");
+			assert_int_equal(report.cut, 0);
+		}
+		a = must_open();
+		bh_audit_limit(a, 1200, 2);
+		assert_int_equal(add(a, "mode"), 0);
+		assert_true(bh_audit_lacks(a, &from, &to));
+		assert_int_equal(from, first);
+		bh_chain_report_clear(&report);
+		report = verify();
+		assert_int_equal(to, report.first.seq - 1);
+		bh_audit_accept(a);
+		assert_int_equal(add(a, "audit_accept"), 0);
+		assert_false(bh_audit_lacks(a, &from, &to));
+		bh_chain_report_clear(&report);
+		report = verify();
+		assert_int_equal(report.n_found, 0);
+		assert_int_equal(report.cut, report.first.seq - 1);
 	}
 }
 
@@ -357,13 +469,23 @@ static void no_log_there(_unused_ void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(a_line_each),	     TEST(goes_on),
-		TEST(a_crash_in_a_write),    TEST(a_long_log),
-		TEST(what_is_no_record),     TEST(the_disk_is_full),
-		TEST(somebody_writes_to_it), TEST(somebody_removes_it),
-		TEST(somebody_rotates_it),   TEST(rotation),
-		TEST(harm_to_older_files),   TEST(a_crash_in_a_rotation),
-		TEST(no_rotation_possible),  TEST(the_last_ones),
+		TEST(a_line_each),
+		TEST(goes_on),
+		TEST(a_crash_in_a_write),
+		TEST(a_long_log),
+		TEST(what_is_no_record),
+		TEST(the_disk_is_full),
+		TEST(somebody_writes_to_it),
+		TEST(somebody_removes_it),
+		TEST(somebody_rotates_it),
+		TEST(rotation),
+		TEST(harm_to_older_files),
+		TEST(a_crash_in_a_rotation),
+		TEST(keeping_fewer_and_more),
+		TEST(a_crash_before_the_cut),
+		TEST(nobody_hides_behind_a_cut),
+		TEST(no_rotation_possible),
+		TEST(the_last_ones),
 		TEST(no_log_there),
 	};
 

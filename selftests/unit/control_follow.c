@@ -36,6 +36,13 @@ static int run_follow(_unused_ struct bh_agent *a, _unused_ const struct bh_call
 	return 0;
 }
 
+static int run_records(_unused_ struct bh_agent *a, _unused_ const struct bh_call *call,
+		       struct bh_reply *reply)
+{
+	reply->follow_records = true;
+	return 0;
+}
+
 static void after(_unused_ struct bh_agent *a)
 {
 	afters++;
@@ -51,7 +58,8 @@ static int run_leave(_unused_ struct bh_agent *a, _unused_ const struct bh_call 
 static const struct bh_verb look = {.name = "look", .run = run_look};
 static const struct bh_verb follow = {.name = "follow", .run = run_follow};
 static const struct bh_verb leave = {.name = "leave", .run = run_leave};
-static const struct bh_verb *const verbs[] = {&look, &follow, &leave};
+static const struct bh_verb records = {.name = "records", .run = run_records};
+static const struct bh_verb *const verbs[] = {&look, &follow, &leave, &records};
 
 static int setup(void **state)
 {
@@ -80,6 +88,54 @@ static void follows(void **state)
 	pump(a);
 	assert_int_equal(clients(a), 0);
 	bh_server_event(a->server, &ev);
+}
+
+/* Records go to who asked for them, and events do not; byte for byte, as their hash wants it. */
+static void follows_records(void **state)
+{
+	static const char record[] = "{\"seq\":7, \"odd\" : 1.50}\n";
+	struct bh_event ev = {.type = BH_EVENT_DENY, .rule = 77};
+	struct bh_agent *a = *state;
+	int fd = client(a), other = client(a);
+
+	if (!may_read())
+		skip();
+	say(a, fd, "{\"verb\":\"records\"}\n");
+	say(a, other, "{\"verb\":\"follow\"}\n");
+	expect(a, fd, "{\"ok\":true", false);
+	expect(a, other, "{\"ok\":true", false);
+	bh_server_event(a->server, &ev);
+	bh_server_record(a->server, record);
+	expect(a, fd, "{\"event\":{\"seq\":7, \"odd\" : 1.50}}\n", false);
+	expect(a, other, "{\"event\":{\"rule\":77", false);
+	say(a, fd, "{\"verb\":\"look\"}\n");
+	assert_int_equal(runs, 0);
+	close(fd);
+	close(other);
+	pump(a);
+	assert_int_equal(clients(a), 0);
+	bh_server_record(a->server, record);
+}
+
+/* 4 MB of records that nobody reads: he is hung up on, and what waited for him is gone. */
+static void a_reader_of_records_falls_behind(void **state)
+{
+	static char record[2000];
+	struct bh_agent *a = *state;
+	int slow = client(a);
+
+	if (!may_read())
+		skip();
+	memset(record, 'r', sizeof(record) - 2);
+	record[sizeof(record) - 2] = '\n';
+	say(a, slow, "{\"verb\":\"records\"}\n");
+	for (int i = 0; i < 200; i++)
+		bh_server_record(a->server, record);
+	assert_int_equal(clients(a), 1);
+	for (int i = 0; i < 1800; i++)
+		bh_server_record(a->server, record);
+	assert_int_equal(clients(a), 0);
+	close(slow);
 }
 
 static void follower_falls_behind(void **state)
@@ -181,6 +237,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(follows),
+		TEST(follows_records),
+		TEST(a_reader_of_records_falls_behind),
 		TEST(follower_falls_behind),
 		TEST(not_all_may_follow),
 		TEST(silence_is_no_fault),

@@ -46,7 +46,7 @@ static void test_all_keys(void **state)
 		     "state_dir: /a\nruntime_dir: /b\npin_dir: /c/d\ncgroup_root: /e\n"
 		     "confirm: { default: 10m }\n"
 		     "emergency: { default: 2h, max: 3h }\n"
-		     "audit: { max_bytes: 65536 }\n");
+		     "audit: { max_bytes: 65536, keep: 3 }\n");
 	static const struct {
 		const char *name, *mode;
 	} nics[] = {{"eth0", "native"},
@@ -72,6 +72,7 @@ static void test_all_keys(void **state)
 	assert_int_equal(s->emergency_s, 7200);
 	assert_int_equal(s->emergency_max_s, 10800);
 	assert_int_equal(s->audit_max_bytes, 65536);
+	assert_int_equal(s->audit_keep, 3);
 }
 
 static void test_nothing_said(void **state)
@@ -122,7 +123,8 @@ static const struct {
 	{"emergency: { max: 1m, default: 2m }", "2:32", "the longest emergency, 60 s", NULL},
 	{"audit: { max_bytes: 65535 }", "2:21", "a number is needed here", "65536 to 268435456"},
 	{"audit: { max_bytes: 1G }", "2:21", "a number is needed here", NULL},
-	{"audit: { keep: 3 }", "2:10", "unknown key 'keep' in `audit`", NULL},
+	{"audit: { keep: 0 }", "2:16", "a number is needed here", "1 to 90"},
+	{"audit: { keeep: 3 }", "2:10", "unknown key 'keeep' in `audit`", "keep"},
 	{"confrim: { default: 5m }", "2:1", "unknown key 'confrim' in a settings file",
 	 "'confirm'"},
 	{"segments: {}", "2:1", "unknown key 'segments' in a settings file", "one of version"},

@@ -95,21 +95,43 @@ void bh_client_close(struct bh_client *c)
 	*c = (struct bh_client){.fd = -1};
 }
 
-/* Return: 0 when @events hold, -ETIMEDOUT. */
-static int wait_for(int fd, short events, int ms)
+/* A signal that comes between the look at @stop and the wait ends the wait. */
+static int wait_or_stop(struct pollfd *p, const struct timespec *t,
+			const volatile sig_atomic_t *stop)
+{
+	sigset_t block, was;
+	int r, error;
+
+	if (!stop)
+		return ppoll(p, 1, t, NULL);
+	(void)sigemptyset(&block);
+	(void)sigaddset(&block, SIGINT);
+	(void)sigaddset(&block, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &block, &was);
+	errno = EINTR;
+	r = *stop ? -1 : ppoll(p, 1, t, &was);
+	error = errno;
+	(void)sigprocmask(SIG_SETMASK, &was, NULL);
+	errno = error;
+	return r;
+}
+
+/* Return: 0 when @events hold, -ETIMEDOUT; with @stop also -EINTR. */
+static int wait_for(int fd, short events, int ms, const volatile sig_atomic_t *stop)
 {
 	struct pollfd p = {.fd = fd, .events = events};
 	int64_t end = now_ms() + ms;
 
 	for (;;) {
-		int64_t left = ms < 0 ? -1 : MAX(end - now_ms(), 0);
-		int r = poll(&p, 1, (int)left);
+		int64_t left = MAX(end - now_ms(), 0);
+		struct timespec t = {left / 1000, left % 1000 * 1000000};
+		int r = wait_or_stop(&p, ms < 0 ? NULL : &t, stop);
 
 		if (r > 0)
 			return 0;
 		if (!r)
 			return -ETIMEDOUT;
-		if (errno != EINTR)
+		if (errno != EINTR || (stop && *stop))
 			return -errno;
 	}
 }
@@ -141,7 +163,7 @@ int bh_client_send(struct bh_client *c, const char *verb, const json_t *args, st
 			return 0;
 		if (errno != EAGAIN)
 			return no_connection(c, errno, d);
-		if (wait_for(c->fd, POLLOUT, BH_CLIENT_SILENT_MS) < 0)
+		if (wait_for(c->fd, POLLOUT, BH_CLIENT_SILENT_MS, NULL) < 0)
 			return silent(c, BH_CLIENT_SILENT_MS, d);
 	}
 	return 0;
@@ -185,7 +207,7 @@ static int be_patient(struct bh_client *c, struct patience *p, struct bh_diags *
 
 	if (!first && now_ms() - p->first_byte_ms > BH_CLIENT_TOTAL_MS)
 		return say(d, -ETIMEDOUT, RESCUE, "the agent's answer has no end");
-	r = wait_for(c->fd, POLLIN, ms);
+	r = wait_for(c->fd, POLLIN, ms, w->stop);
 	if (r == -ETIMEDOUT && tell) {
 		p->told = true;
 		w->slow(w->ctx);

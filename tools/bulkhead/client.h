@@ -7,6 +7,7 @@
 #define BH_CLIENT_H
 
 #include <jansson.h>
+#include <signal.h>
 #include "../../agent/base/diag.h"
 
 #define BH_CLIENT_SILENT_MS  2000
@@ -30,6 +31,8 @@ struct bh_wait {
 	int first_ms;	  /* for the first byte; -1 = for ever */
 	size_t max_bytes; /* of the line */
 	bool goes_on;	  /* an end between two lines is no broken answer */
+	/* Set by a handler of SIGINT or SIGTERM: then -EINTR, with nothing in @d. NULL: nobody does. */
+	const volatile sig_atomic_t *stop;
 	/* Called once when nothing came for BH_CLIENT_SILENT_MS and @first_ms is longer; may be NULL */
 	void (*slow)(void *ctx);
 	void *ctx;

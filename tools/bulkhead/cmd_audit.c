@@ -9,11 +9,13 @@
 #include <string.h>
 #include "../../agent/control/chain.h"
 #include "cli.h"
+#include "follow.h"
 #include "table.h"
 #include "text.h"
 
 #define LOG_DEFAULT "/var/lib/bulkhead/audit.jsonl"
 #define SHOW	    20
+#define SHOW_FOLLOW 10
 
 /* --- the last records ----------------------------------------------------------------------------- */
 
@@ -70,6 +72,8 @@ static const struct bh_column columns[] = {
 	{"REASON", "reason", NULL, false, true},
 };
 
+static const int widths[ARRAY_SIZE(columns)] = {6, 24, 16, 24, 5, 24, 0};
+
 static int fail_to_read(struct bh_cli *cli, const char *log, int r)
 {
 	return bh_fail(cli, BH_EXIT_FAILED, r == -EACCES ? "the log is root's" : NULL, "%s: %s",
@@ -111,6 +115,18 @@ static int list(struct bh_cli *cli)
 	}
 	r = bh_table_print(cli, json_object_get(data, "rows"), columns, ARRAY_SIZE(columns));
 	return r < 0 ? bh_fail(cli, BH_EXIT_FAILED, NULL, "%s", strerror(-r)) : code;
+}
+
+static int follow(struct bh_cli *cli)
+{
+	static const struct bh_follow f = {"audit", columns, widths, ARRAY_SIZE(columns)};
+	unsigned n = cli->limit ? cli->limit : SHOW_FOLLOW;
+
+	if (cli->file)
+		return bh_fail(cli, BH_EXIT_USAGE, "leave --file out",
+			       "the agent tells of records as it writes them, and nobody writes to "
+			       "another file");
+	return bh_follow(cli, &f, json_pack("{s:I s:b}", "limit", (json_int_t)n, "follow", 1));
 }
 
 /* --- verify --------------------------------------------------------------------------------------- */
@@ -270,6 +286,9 @@ static void print_sum(const struct bh_cli *cli, const struct against *a,
 		a->note.head.seq ? "audit.head"
 		: a->agent	 ? ""
 				 : "nothing but itself");
+	if (r->cut)
+		fprintf(cli->out, "cut off by keeping %u older file%s: records 1 to %llu\n",
+			r->keep, r->keep == 1 ? "" : "s", r->cut);
 	if (r->last.seq)
 		fprintf(cli->out, "head: %llu %s\n", r->last.seq, r->last.hash);
 }
@@ -310,8 +329,9 @@ static int verify(struct bh_cli *cli)
 	if (!cli->json)
 		print_sum(cli, &a, &r);
 	return bh_finish(cli, r.n_found ? BH_EXIT_NO : BH_EXIT_OK,
-			 json_pack("{s:s s:I s:i s:o s:o s:o s:o s:o}", "file", a.log, "records",
-				   (json_int_t)r.records, "files", (int)r.files, "first",
+			 json_pack("{s:s s:I s:i s:I s:i s:o s:o s:o s:o s:o}", "file", a.log,
+				   "records", (json_int_t)r.records, "files", (int)r.files, "cut",
+				   (json_int_t)r.cut, "keep", (int)r.keep, "first",
 				   head_json(&r.first), "last", head_json(&r.last), "pinned",
 				   head_json(&a.pinned), "head", head_json(&a.note.head),
 				   "findings", findings_json(&r)),
@@ -336,8 +356,11 @@ static int run(struct bh_cli *cli, int argc, char **argv)
 	static const char *const words[] = {"verify", "accept"};
 	const char *near = argc ? bh_nearest(argv[0], words, ARRAY_SIZE(words)) : NULL;
 
+	if (cli->follow && argc)
+		return bh_fail(cli, BH_EXIT_USAGE, NULL,
+			       "--follow is for the records: no word with it");
 	if (!argc)
-		return list(cli);
+		return cli->follow ? follow(cli) : list(cli);
 	if (!strcmp(argv[0], "verify"))
 		return verify(cli);
 	if (!strcmp(argv[0], "accept"))
@@ -351,7 +374,10 @@ static int run(struct bh_cli *cli, int argc, char **argv)
 
 static const struct bh_opt opts[] = {
 	{"file", "PATH", "this log, read without the agent", BH_OPT_AT(file), BH_OPT_WORD, 0},
-	{"limit", "N", "the last N records (20)", BH_OPT_AT(limit), BH_OPT_NUMBER, 'n'},
+	{"follow", NULL, "go on as they are written; with -o json one record a line",
+	 BH_OPT_AT(follow), BH_OPT_FLAG, 'f'},
+	{"limit", "N", "the last N records (20, 10 with --follow)", BH_OPT_AT(limit), BH_OPT_NUMBER,
+	 'n'},
 	{"reason", "TEXT", "accept: why, for the audit log", BH_OPT_AT(reason), BH_OPT_WORD, 0},
 };
 

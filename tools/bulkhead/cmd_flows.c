@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_flows.c - sessions begun, denied and ended: the last ones, or as they happen. */
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
 #include "cli.h"
-#include "client.h"
+#include "follow.h"
 #include "table.h"
 #include "text.h"
 
@@ -88,34 +87,7 @@ static const struct bh_column columns[] = {
 	{"WHY", NULL, why, false, true},
 };
 
-/* Columns of rows that come one by one: nobody knows how wide the next one is. */
 static const int widths[ARRAY_SIZE(columns)] = {8, 10, 30, 30, 0};
-
-/* --- printing --------------------------------------------------------------------------------- */
-
-static void print_header(const struct bh_cli *cli)
-{
-	(void)fputs(bh_paint(cli, BH_BOLD), cli->out);
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
-		fprintf(cli->out, "%-*s%s", widths[i], columns[i].name,
-			i + 1 < ARRAY_SIZE(columns) ? "  " : "\n");
-	(void)fputs(bh_paint(cli, BH_PLAIN), cli->out);
-}
-
-static void print_row(const struct bh_cli *cli, const json_t *row)
-{
-	if (cli->json) {
-		bh_json_print(cli, row, true);
-		return;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
-		const struct bh_column *c = &columns[i];
-		_cleanup_free_ char *text = c->cell(row);
-
-		fprintf(cli->out, "%-*s%s", widths[i], text && *text ? text : "-",
-			i + 1 < ARRAY_SIZE(columns) ? "  " : "\n");
-	}
-}
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
@@ -147,61 +119,11 @@ static int list(struct bh_cli *cli)
 	return r < 0 ? bh_fail(cli, BH_EXIT_FAILED, NULL, "%s", strerror(-r)) : code;
 }
 
-/* The rows of the answer, then one event a line for as long as both ends like. */
-static int follow_lines(struct bh_cli *cli, struct bh_client *c, struct bh_diags *d)
-{
-	struct bh_wait wait = {.first_ms = BH_CLIENT_SILENT_MS, .max_bytes = BH_CLIENT_MAX_ANSWER};
-	_cleanup_json_ json_t *answer = NULL;
-	const json_t *row;
-	size_t i;
-	int r = bh_client_receive(c, &wait, d, &answer);
-
-	if (r < 0)
-		return r;
-	if (!json_is_true(json_object_get(answer, "ok"))) {
-		bh_diags_from_json(json_object_get(answer, "diags"), d);
-		return -EPROTO;
-	}
-	if (!cli->json) {
-		(void)bh_json_tame(answer);
-		print_header(cli);
-	}
-	json_array_foreach(bh_json_at(answer, "data.rows"), i, row) print_row(cli, row);
-	wait.first_ms = -1;
-	wait.goes_on = true;
-	wait.max_bytes = BH_CLIENT_MAX_EVENT;
-	while (!fflush(cli->out)) {
-		_cleanup_json_ json_t *line = NULL;
-
-		r = bh_client_receive(c, &wait, d, &line);
-		if (r < 0)
-			return r;
-		if (!cli->json)
-			(void)bh_json_tame(line);
-		row = json_object_get(line, "event");
-		if (json_is_object(row))
-			print_row(cli, row);
-	}
-	return 0; /* main() says what is wrong with stdout */
-}
-
-static int follow(struct bh_cli *cli)
-{
-	_cleanup_diags_ struct bh_diags d = {};
-	_cleanup_client_ struct bh_client c = {.fd = -1};
-	_cleanup_json_ json_t *args = arguments(cli);
-	int r = bh_client_open(&c, cli->control, &d);
-
-	if (!r)
-		r = bh_client_send(&c, "flows", args, &d);
-	if (!r)
-		r = follow_lines(cli, &c, &d);
-	return r < 0 ? bh_finish(cli, BH_EXIT_FAILED, NULL, &d) : BH_EXIT_OK;
-}
-
 static int run(struct bh_cli *cli, _unused_ int argc, _unused_ char **argv)
 {
-	return cli->follow ? follow(cli) : list(cli);
+	static const struct bh_follow f = {"flows", columns, widths, ARRAY_SIZE(columns)};
+
+	return cli->follow ? bh_follow(cli, &f, arguments(cli)) : list(cli);
 }
 
 static const struct bh_opt opts[] = {

@@ -32,6 +32,7 @@ static int run_grant(struct bh_cli *cli, int argc, char **argv)
 static int run_revoke(struct bh_cli *cli, _unused_ int argc, char **argv)
 {
 	_cleanup_json_ json_t *data = NULL;
+	json_t *args;
 	char *end;
 	long id;
 	int code;
@@ -41,8 +42,10 @@ static int run_revoke(struct bh_cli *cli, _unused_ int argc, char **argv)
 	if (errno || *end || end == argv[0] || id < 1 || id > INT_MAX)
 		return bh_fail(cli, BH_EXIT_USAGE, "bulkhead get grants lists them",
 			       "'%s' is no number of a grant", argv[0]);
-	code = bh_ask(cli, "revoke", json_pack("{s:i s:s*}", "id", (int)id, "reason", cli->reason),
-		      &data);
+	args = json_pack("{s:i s:s*}", "id", (int)id, "reason", cli->reason);
+	if (args && cli->force)
+		(void)json_object_set_new(args, "force", json_true());
+	code = bh_ask(cli, "revoke", args, &data);
 	if (data)
 		fprintf(cli->out, "revoked: grant %ld, %d connections cut\n", id,
 			(int)bh_json_u64(data, "cut"));
@@ -61,6 +64,8 @@ static const struct bh_opt grant_opts[] = {
 };
 
 static const struct bh_opt revoke_opts[] = {
+	{"force", NULL, "also if that cuts the session it comes from", BH_OPT_AT(force),
+	 BH_OPT_FLAG, 0},
 	{"reason", "TEXT", "why, for the audit log", BH_OPT_AT(reason), BH_OPT_WORD, 'r'},
 };
 
@@ -83,7 +88,7 @@ const struct bh_command bh_cmd_revoke = {
 	.args = "ID",
 	.summary = "end a grant before its time",
 	.text = "ID is the number that `bulkhead get grants` shows. Connections that only the grant "
-		"allowed are cut.",
+		"allowed are cut.\nIf the session it comes from is one, it is refused; --force does it.",
 	.opts = revoke_opts,
 	.n_opts = ARRAY_SIZE(revoke_opts),
 	.min_args = 1,

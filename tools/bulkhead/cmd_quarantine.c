@@ -14,6 +14,8 @@ static int quarantine(struct bh_cli *cli, _unused_ int argc, char **argv)
 		return bh_fail(cli, BH_EXIT_USAGE, NULL, "say why: --reason TEXT");
 	args = json_pack("{s:s s:s s:b}", "who", argv[0], "reason", cli->reason, "even_failsafe",
 			 cli->even_failsafe);
+	if (args && cli->force)
+		(void)json_object_set_new(args, "force", json_true());
 	if (args && cli->for_s)
 		(void)json_object_set_new(args, "for_s", json_integer(cli->for_s));
 	code = bh_ask(cli, "quarantine", TAKE_PTR(args), &data);
@@ -42,6 +44,8 @@ static const struct bh_opt hold_opts[] = {
 	 0},
 	{"even-failsafe", NULL, "failsafes do not hold for it either", BH_OPT_AT(even_failsafe),
 	 BH_OPT_FLAG, 0},
+	{"force", NULL, "also if that cuts the session it comes from", BH_OPT_AT(force),
+	 BH_OPT_FLAG, 0},
 	{"reason", "TEXT", "why, for the journal and the audit log", BH_OPT_AT(reason), BH_OPT_WORD,
 	 'r'},
 };
@@ -58,7 +62,8 @@ const struct bh_command bh_cmd_quarantine = {
 		"restarts), an\naddress or a prefix. Nothing gets to it or from it, on the wire or on "
 		"loopback; running\nconnections end. It holds whatever a rule allows and in whatever "
 		"mode, under every map, also\nafter a reboot. Failsafes go on working, unless "
-		"--even-failsafe.\n`bulkhead get quarantines` lists them.",
+		"--even-failsafe.\nOne that would cut the session it comes from is refused; --force "
+		"does it. `bulkhead get\nquarantines` lists them.",
 	.opts = hold_opts,
 	.n_opts = ARRAY_SIZE(hold_opts),
 	.min_args = 1,
