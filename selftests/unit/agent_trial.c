@@ -315,6 +315,69 @@ static void forgotten(void **state)
 	saved_is("one", fake.gen);
 }
 
+/* --- what used to pass ---------------------------------------------------------------------------------- */
+
+static bool passed_before;
+
+static int before(const struct bh_question *q, struct bh_answer *ret)
+{
+	assert_true(q->gen == fake.back);
+	ret->pass = passed_before;
+	return 0;
+}
+
+/* Who is cut off on purpose can't end the trial by knocking; nor can who was denied before. */
+static void only_what_used_to_pass_counts(void **state)
+{
+	static const enum bh_reason named[] = {BH_R_RULE_DENY,	   BH_R_QUARANTINE,
+					       BH_R_GRANT_MISSING, BH_R_RULE_EXPIRED,
+					       BH_R_NO_STORAGE,	   BH_R_CGROUP_MISMATCH};
+	struct bh_event ev = {.type = BH_EVENT_DENY,
+			      .dir = BH_OUT,
+			      .hook = BH_HOOK_CONNECT,
+			      .reason = BH_R_DEFAULT_DENY,
+			      .local = BH_ID_FIRST,
+			      .remote = BH_ID_WORLD,
+			      .remote_port = 443,
+			      .proto = 6};
+	struct bh_agent *a = *state;
+
+	fake.judge = before;
+	passed_before = true;
+	must(a, one, 0);
+	must(a, MAP("two", "enforce") "revert_on_denies: 2\n", MINUTE_NS);
+	ev.gen = fake.gen;
+	for (size_t i = 0; i < ARRAY_SIZE(named); i++) {
+		struct bh_event other = ev;
+
+		other.reason = named[i];
+		bh_trial_event(a, &other);
+	}
+	for (int i = 0; i < 4; i++) {
+		struct bh_event other = ev;
+
+		if (i == 0)
+			other.gen--;
+		else if (i == 1)
+			other.dir = BH_IN;
+		else if (i == 2)
+			other.hook = BH_HOOK_XDP;
+		else
+			other.type = BH_EVENT_WOULD_DENY;
+		bh_trial_event(a, &other);
+	}
+	passed_before = false;
+	bh_trial_event(a, &ev);
+	assert_int_equal(a->trial_broken, 0);
+	passed_before = true;
+	bh_trial_event(a, &ev);
+	assert_int_equal(a->trial_broken, 1);
+	assert_true(bh_trial_runs(a));
+	bh_trial_event(a, &ev);
+	assert_false(bh_trial_runs(a));
+	name_is(a, "one");
+}
+
 /* --- run ------------------------------------------------------------------------------------------------ */
 
 static int setup(void **state)
@@ -334,12 +397,19 @@ static int teardown(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(confirmed),	  TEST(reverted),
-		TEST(nothing_waits),	  TEST(too_late),
-		TEST(the_kernel_refuses), TEST(nothing_else_meanwhile),
-		TEST(the_first_of_all),	  TEST(resumed),
-		TEST(ended_alone),	  TEST(rebooted),
-		TEST(forgotten),	  TEST(killed_while_it_confirms),
+		TEST(confirmed),
+		TEST(reverted),
+		TEST(nothing_waits),
+		TEST(too_late),
+		TEST(the_kernel_refuses),
+		TEST(nothing_else_meanwhile),
+		TEST(the_first_of_all),
+		TEST(resumed),
+		TEST(ended_alone),
+		TEST(rebooted),
+		TEST(forgotten),
+		TEST(killed_while_it_confirms),
+		TEST(only_what_used_to_pass_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
