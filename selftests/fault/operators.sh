@@ -32,11 +32,11 @@ print(json.load(sys.stdin)["data"]["head"]["seq"])'
 
 # Both begin at the same moment; what they say and their exit codes are in a and b.
 both() { # "words of one" "words of the other"
-	local one two
-	read -ra one <<< "$1"
-	read -ra two <<< "$2"
-	(bh shop "${one[@]}" > "$dir/a" 2>&1; echo "exit $?" >> "$dir/a") &
-	(bh shop "${two[@]}" > "$dir/b" 2>&1; echo "exit $?" >> "$dir/b") &
+	local words more
+	read -ra words <<< "$1"
+	read -ra more <<< "$2"
+	(bh shop "${words[@]}" > "$dir/a" 2>&1; echo "exit $?" >> "$dir/a") &
+	(bh shop "${more[@]}" > "$dir/b" 2>&1; echo "exit $?" >> "$dir/b") &
 	wait
 }
 
