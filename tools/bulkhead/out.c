@@ -41,12 +41,19 @@ void bh_json_print(const struct bh_cli *cli, const json_t *json, bool one_line)
 	(void)fputc('\n', cli->out);
 }
 
-/* What is not UTF-8 can't be a JSON string; file names may be anything. */
+/* What is not UTF-8 can't be a JSON string, and file names may be anything: "?" for what is not. */
 static json_t *text_or_null(const char *s)
 {
-	json_t *j = s ? json_string(s) : NULL;
+	_cleanup_free_ char *plain = NULL;
+	json_t *j = s ? json_string(s) : json_null();
 
-	return j ? j : json_null();
+	if (j)
+		return j;
+	plain = strdup(s);
+	for (char *p = plain; p && *p; p++)
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	return plain ? json_string(plain) : NULL;
 }
 
 json_t *bh_diags_to_json(const struct bh_diags *d)
