@@ -105,6 +105,11 @@ check "SIGHUP with a file that others may write" hangup
 check "is refused, too" problem "others may write it"
 is "and eth1 stays guarded" generic "$(hook eth1)"
 chmod g-w "$file"
+chown 65534 "$file"
+check "SIGHUP with a file of somebody else's" hangup
+check "is refused, too" problem "user 65534 may write it"
+is "and eth1 stays guarded" generic "$(hook eth1)"
+chown 0 "$file"
 rm "$file"
 check "SIGHUP without the file that was named" hangup
 check "is refused, too" problem "the settings can't be read: No such file"
