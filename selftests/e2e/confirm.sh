@@ -203,7 +203,7 @@ bh shop emergency open > /dev/null 2>&1
 is "an emergency without a reason is a usage error" 2 $?
 bh shop emergency open --reason x --for 2h > /dev/null 2>&1
 is "and one that is too long" 2 $?
-check "open" bh shop emergency open --for 8s --reason "pager 4711"
+check "open" bh shop emergency open --for 12s --reason "pager 4711"
 opens "emergency"
 bh shop status > /dev/null 2>&1
 is "monitoring sees it" 3 $?
@@ -213,7 +213,7 @@ check "killed" agent_kill shop KILL
 opens "emergency, no agent"
 start
 is "known again" emergency "$(status state)"
-wait_for 15 eval '[ "$(asks)" = "EPERM EPERM" ]'
+wait_for 25 eval '[ "$(asks)" = "EPERM EPERM" ]'
 shuts "its end"
 wait_for 5 eval '[ "$(status state)" = enforcing ]'
 is "status again" enforcing "$(status state)"
