@@ -350,6 +350,10 @@ static void no_log_there(_unused_ void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(symlink("/dev/null", path), 0);
 	assert_true(bh_audit_open(dir, &clock_fixed, &d, &a) < 0);
+	assert_int_equal(unlink(path), 0);
+	write_file(head_path, "", 0);
+	assert_int_equal(symlink(head_path, path), 0);
+	assert_true(bh_audit_open(dir, &clock_fixed, &d, &a) < 0);
 }
 
 /*
