@@ -29,6 +29,10 @@ static int check_file(const char *path, struct bh_diags *d)
 		return bh_diag_add(d, BH_ERROR, &where, NULL, "it is no file");
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return bh_diag_add(d, BH_ERROR, &where, "chmod go-w", "others may write it");
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return bh_diag_add(d, BH_ERROR, &where, "chown root",
+				   "user %u may write it, who is neither root nor the agent's",
+				   (unsigned int)st.st_uid);
 	return 0;
 }
 

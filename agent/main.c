@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <string.h>
+#include "base/io.h"
 #include "config.h"
 #include "control/proto.h"
 #include "rescue.h"
@@ -179,6 +180,12 @@ static int parse(struct command *c, int argc, char **argv, struct bh_diags *d)
 		return usage(d, "unexpected argument", argv[optind]);
 	if (r < 0)
 		return r;
+	/* no workload is looked at, and a chroot has no cgroup2 */
+	if (c->rescue && !c->line.cgroup_root) {
+		c->line.cgroup_root = strdup("/");
+		if (!c->line.cgroup_root)
+			return -ENOMEM;
+	}
 	if (c->detach && !c->rescue)
 		return bh_diag_add(d, BH_ERROR, NULL, "bulkheadd rescue --detach",
 				   "--detach is for rescue");
@@ -215,8 +222,10 @@ int main(int argc, char **argv)
 	_cleanup_diags_ struct bh_diags d = {0};
 	_cleanup_(bh_agent_opts_clear) struct bh_agent_opts opts = {0};
 	struct command c = {0};
-	int r = parse(&c, argc, argv, &d), code = BH_EXIT_OK;
+	int r = bh_std_fds(), code = BH_EXIT_OK;
 
+	if (r == 0)
+		r = parse(&c, argc, argv, &d);
 	if (r == 0 && !c.done)
 		r = settings(&c, &d, &opts);
 	bh_diags_print(&d, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));

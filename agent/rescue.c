@@ -36,6 +36,19 @@ static int refuse_beside_agent(const struct bh_agent_opts *opts)
 	return -EBUSY;
 }
 
+/* Beside an agent the log is the agent's: what comes from elsewhere would be tampering. */
+static void record(struct bh_kern *k, const struct bh_agent_opts *opts, enum bh_rescue what,
+		   __u64 generation)
+{
+	int r = bh_place_holder(opts->pin_dir) ? -EBUSY : 0;
+
+	if (r == 0)
+		r = bh_record_rescue(opts, k, bh_rescue_words[what], generation);
+	if (r < 0)
+		fprintf(stderr, "warning: it is not in the audit log of %s: %s\n", opts->state_dir,
+			r == -EBUSY ? "an agent is running" : strerror(-r));
+}
+
 static int end(struct bh_kern *k, const struct bh_agent_opts *opts)
 {
 	int r = bh_kern_detach(k);
@@ -50,10 +63,7 @@ static int end(struct bh_kern *k, const struct bh_agent_opts *opts)
 		fprintf(stderr,
 			"warning: can't write to %s: %s; an agent that starts enforces again\n",
 			opts->state_dir, strerror(-r));
-	r = bh_record_rescue(opts);
-	if (r < 0)
-		fprintf(stderr, "warning: it is not in the audit log of %s: %s\n", opts->state_dir,
-			strerror(-r));
+	record(k, opts, BH_RESCUE_DETACH, 0);
 	printf("enforcement has ended; `bulkhead apply FILE` begins it again\n");
 	return BH_EXIT_OK;
 }
@@ -79,6 +89,7 @@ static int rollback(struct bh_kern *k, const struct bh_agent_opts *opts)
 		fprintf(stderr, "warning: an agent that starts can't name what is enforced: apply "
 				"the map that should hold\n");
 	}
+	record(k, opts, BH_RESCUE_ROLLBACK, gen);
 	if (gen)
 		printf("generation %llu is enforced again, as generation %llu\n",
 		       (unsigned long long)was, (unsigned long long)gen);
@@ -93,6 +104,7 @@ static int emergency(struct bh_kern *k, const struct bh_agent_opts *opts)
 
 	for (struct bh_kern *set = k; set; set = bh_kern_next(set))
 		bh_kern_set_open(set, until);
+	record(k, opts, BH_RESCUE_EMERGENCY, bh_kern_generation(k));
 	printf("EMERGENCY: for %u s nothing is denied but by a deny rule, a quarantine or a "
 	       "malformed packet\n",
 	       opts->emergency_s);

@@ -110,7 +110,6 @@ static void put_back(const char *path, const char *keep)
 		(void)unlink(path);
 }
 
-/* Root (`bulkheadd rescue`) may write where an agent that has a user of its own will read. */
 static int give_away(int fd, int dir)
 {
 	struct stat to;
@@ -125,14 +124,40 @@ static int give_away(int fd, int dir)
 	return 0;
 }
 
+int bh_file_give(int fd, const char *path)
+{
+	_cleanup_close_ int dir = open_dir_of(path);
+
+	return dir < 0 ? dir : give_away(fd, dir);
+}
+
+/*
+ * A file that nobody has by another name: what is left over goes first. A link is no leftover.
+ * Return: a descriptor, -ELOOP, -errno.
+ */
+static int create(const char *path, mode_t mode)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+	int fd = open(path, flags, mode);
+	struct stat st;
+
+	if (fd < 0 && errno == EEXIST) {
+		if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+			return -ELOOP;
+		if (unlink(path) < 0)
+			return -errno;
+		fd = open(path, flags, mode);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
 static int write_aside(const char *aside, int dir, const void *data, size_t bytes, mode_t mode)
 {
-	_cleanup_close_ int fd =
-		open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	_cleanup_close_ int fd = create(aside, mode);
 	int r;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	r = bh_write_all(fd, data, bytes);
 	if (!r && fchmod(fd, mode) < 0)
 		r = -errno;
@@ -191,5 +216,17 @@ int bh_mkdir_p(const char *path, mode_t mode)
 	}
 	if (mkdir(p, mode) < 0 && errno != EEXIST)
 		return -errno;
+	return 0;
+}
+
+int bh_std_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		/* the lowest that is free; the wrong way round, so that using it is an error still */
+		if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			return -errno;
+	}
 	return 0;
 }

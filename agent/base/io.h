@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * io.h - whole files: read with a limit, replaced so that a power loss leaves the old or the
- * new one. Callers: state on disk, the audit log, small files of /proc.
+ * new one. Callers: state on disk, the audit log, small files of /proc; main().
  */
 #ifndef BH_IO_H
 #define BH_IO_H
@@ -31,6 +31,12 @@ int bh_file_read(const char *path, size_t max_bytes, char **ret, size_t *ret_byt
 int bh_file_replace(const char *path, const void *data, size_t bytes, mode_t mode,
 		    const char *keep);
 
+/*
+ * Root (`bulkheadd rescue`) may write where an agent that has a user of its own will read: a file
+ * that was made becomes the directory's owner's. Not for one that was there. Return: 0 or -errno.
+ */
+int bh_file_give(int fd, const char *path);
+
 /* Writes all of it. Return: 0 or -errno. */
 int bh_write_all(int fd, const void *data, size_t bytes);
 
@@ -39,5 +45,11 @@ int bh_dir_sync_of(const char *path);
 
 /* mkdir unless it is there, with its parents; @mode for the last one. Return: 0 or -errno. */
 int bh_mkdir_p(const char *path, mode_t mode);
+
+/*
+ * First of all in main(): a standard stream that is closed would be the next file that is opened.
+ * Return: 0 or -errno.
+ */
+int bh_std_fds(void);
 
 #endif

@@ -45,6 +45,24 @@ static const char *level_word(enum bh_level level)
 	return "?";
 }
 
+/*
+ * Names and reasons are other people's: none makes a line of its own, with a level of its choice, or
+ * moves a terminal's cursor. 0xc2 begins what UTF-8 has for the 8-bit control characters.
+ */
+static void tame(char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)text[i], next = (unsigned char)text[i + 1];
+
+		if (c == '\n' || c == '\r' || c == '\t')
+			text[i] = ' ';
+		else if (c < ' ' || c == 0x7f)
+			text[i] = '?';
+		else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+			text[i] = text[i + 1] = '?';
+	}
+}
+
 _printf_(2, 0) static void write_line(enum bh_level level, const char *fmt, va_list ap)
 {
 	struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -59,7 +77,9 @@ _printf_(2, 0) static void write_line(enum bh_level level, const char *fmt, va_l
 	n = vsnprintf(line + at, sizeof(line) - (size_t)at - 1, fmt, ap);
 	if (n < 0)
 		return;
-	at = MIN(at + n, (int)sizeof(line) - 2);
+	n = MIN(n, (int)sizeof(line) - 2 - at);
+	tame(line + at, (size_t)n);
+	at += n;
 	line[at++] = '\n';
 	/*
 	 * One write, so that lines of several processes do not mix. A pipe that nobody reads

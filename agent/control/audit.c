@@ -87,15 +87,32 @@ _printf_(2, 3) static void trouble(struct bh_audit *a, const char *fmt, ...)
 
 /* --- the file, as it is --------------------------------------------------------------------------- */
 
+/* Return: a descriptor or -errno. */
+static int open_or_begin(const char *path)
+{
+	const int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	_cleanup_close_ int fd = open(path, flags);
+	int r;
+
+	if (fd >= 0)
+		return TAKE_FD(fd);
+	if (errno != ENOENT)
+		return -errno;
+	fd = open(path, flags | O_CREAT | O_EXCL, 0600);
+	if (fd < 0)
+		return -errno;
+	r = bh_file_give(fd, path);
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
 /* Return: 0 or -errno; a->fd is the log. */
 static int open_log(struct bh_audit *a)
 {
 	struct stat st;
-	int fd = open(a->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
-		      0600);
+	int fd = open_or_begin(a->path);
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	bh_closep(&a->fd);
 	a->fd = fd;
 	if (fstat(fd, &st) < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * health.c - see health.h. Two kinds of problems: those through which something is not
- * enforced, and those that only should be known.
+ * health.c - see health.h. Three kinds of problems: those through which something is not enforced,
+ * those that wait for somebody, and those that only should be known.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,6 +15,7 @@ struct exam {
 	json_t *problems, *found;
 	const char *check; /* what is looked at, as `doctor` calls it */
 	bool weak;	   /* something is not enforced */
+	bool waits;	   /* somebody has to look */
 	bool oom;
 };
 
@@ -166,7 +167,8 @@ static void exam_clock(struct exam *e)
 		     "`bulkhead emergency close`",
 		     (unsigned long long)((MAX(until, now) - now) / 1000000000ull));
 	e->check = "trial";
-	if (bh_kern_trial(e->a->kern, &t) && !t.fell)
+	e->waits |= bh_kern_trial(e->a->kern, &t) && !t.fell;
+	if (e->waits)
 		note(e,
 		     "generation %llu is UNCONFIRMED and falls back to %llu in %llu s: from a new "
 		     "login say `bulkhead confirm`",
@@ -224,11 +226,13 @@ static void exam_map(struct exam *e)
 	e->check = "audit log";
 	if (a->audit_trouble[0])
 		note(e, "%s", a->audit_trouble);
-	if (a->audit && *bh_audit_found(a->audit))
+	if (a->audit && *bh_audit_found(a->audit)) {
 		note(e,
 		     "the audit log was tampered with: %s; see `bulkhead audit verify`, then "
 		     "`bulkhead audit accept`",
 		     bh_audit_found(a->audit));
+		e->waits = true;
+	}
 	e->check = "policy";
 	if (a->no_policy)
 		weak(e,
@@ -291,7 +295,8 @@ int bh_health_read(struct bh_agent *a, struct bh_health *ret)
 	exam_hooks(&e);
 	exam_nics(&e);
 	exam_tables(&e);
-	*ret = (struct bh_health){.good = !e.weak, .problems = e.problems, .found = e.found};
+	*ret = (struct bh_health){
+		.good = !e.weak, .waits = e.waits, .problems = e.problems, .found = e.found};
 	if (e.oom) {
 		bh_health_clear(ret);
 		return -ENOMEM;

@@ -11,6 +11,7 @@
 struct bh_health {
 	const char *state; /* enforcing, observing, no_policy, degraded */
 	bool good;	   /* what the map needs is enforced */
+	bool waits;	   /* for somebody to confirm a map, or to look at the audit log */
 	json_t *problems;  /* array of strings; owned */
 	json_t *found;	   /* the same as [{check, result: warn|fail, text}]; owned */
 };

@@ -19,26 +19,31 @@ static unsigned char nibble(char c)
 	return (unsigned char)(c <= '9' ? c - '0' : c - 'a' + 10);
 }
 
-static int pin_head(struct bh_agent *a, const struct bh_chain_head *head)
+static int pin_head(struct bh_kern *k, const struct bh_chain_head *head)
 {
 	struct bh_audit_head pinned = {.seq = head->seq};
 
 	for (size_t i = 0; i < sizeof(pinned.hash); i++)
 		pinned.hash[i] = (unsigned char)(nibble(head->hash[2 * i]) << 4 |
 						 nibble(head->hash[2 * i + 1]));
-	return bh_kern_audit_set(a->kern, &pinned);
+	return bh_kern_audit_set(k, &pinned);
 }
 
-void bh_record_pinned(struct bh_agent *a, struct bh_chain_head *ret)
+static void read_pinned(struct bh_kern *k, struct bh_chain_head *ret)
 {
 	struct bh_audit_head pinned = {0};
 
 	*ret = (struct bh_chain_head){0};
-	if (bh_kern_audit_get(a->kern, &pinned) < 0)
+	if (bh_kern_audit_get(k, &pinned) < 0)
 		return;
 	ret->seq = pinned.seq;
 	for (size_t i = 0; i < sizeof(pinned.hash); i++)
 		snprintf(ret->hash + 2 * i, 3, "%02x", pinned.hash[i]);
+}
+
+void bh_record_pinned(struct bh_agent *a, struct bh_chain_head *ret)
+{
+	read_pinned(a->kern, ret);
 }
 
 static void to_journal(const struct bh_chain_head *head, const json_t *what)
@@ -63,7 +68,7 @@ static void on_head(void *ctx, const struct bh_chain_head *head, const json_t *w
 		    const char *line)
 {
 	struct bh_agent *a = ctx;
-	int r = pin_head(a, head);
+	int r = pin_head(a->kern, head);
 
 	if (r < 0)
 		snprintf(a->audit_trouble, sizeof(a->audit_trouble),
@@ -287,13 +292,40 @@ void bh_record_agent(struct bh_agent *a, const char *event, json_t *more)
 
 /* --- without an agent --------------------------------------------------------------------------------------- */
 
-int bh_record_rescue(const struct bh_agent_opts *opts)
+/* Of each version's pins: the agent that starts next may be of any. */
+static void on_rescue_head(void *ctx, const struct bh_chain_head *head, const json_t *what,
+			   _unused_ const char *line)
+{
+	for (struct bh_kern *set = ctx; set; set = bh_kern_next(set))
+		(void)pin_head(set, head);
+	to_journal(head, what);
+}
+
+static int rescue_json(const char *action, __u64 generation, json_t **ret)
+{
+	_cleanup_(bh_caller_clear) struct bh_caller me = {.pid = getpid(), .uid = getuid()};
+	char user[BH_USER_TEXT];
+	json_auto_t *what =
+		json_pack("{s:o s:s s:{s:s} s:b s:o s:n}", "by",
+			  bh_json_text(bh_nss_name(me.uid, user)), "verb", "rescue", "args",
+			  "action", action, "ok", 1, "generation", bh_json_u64(generation), "map");
+
+	(void)bh_proc_loginuid(me.pid, &me.loginuid);
+	(void)bh_proc_tty(me.pid, me.tty);
+	(void)bh_cgroup_of_pid(me.pid, &me.cgroup);
+	if (!what || put_caller(&me, what) < 0)
+		return -ENOMEM;
+	*ret = TAKE_PTR(what);
+	return 0;
+}
+
+int bh_record_rescue(const struct bh_agent_opts *opts, struct bh_kern *k, const char *action,
+		     __u64 generation)
 {
 	_cleanup_(bh_audit_closep) struct bh_audit *audit = NULL;
-	_cleanup_(bh_caller_clear) struct bh_caller me = {.pid = getpid(), .uid = getuid()};
 	_cleanup_diags_ struct bh_diags unsaid = {0};
 	json_auto_t *what = NULL;
-	char user[BH_USER_TEXT];
+	struct bh_chain_head pinned;
 	int r = bh_audit_open(opts->state_dir, &bh_clock_real, &unsaid, &audit);
 
 	if (r < 0)
@@ -301,11 +333,10 @@ int bh_record_rescue(const struct bh_agent_opts *opts)
 	/* without the settings nothing is cut */
 	bh_audit_limit(audit, opts->audit_max_bytes ? opts->audit_max_bytes : SIZE_MAX,
 		       opts->audit_keep ? opts->audit_keep : BH_CHAIN_KEEP_MAX);
-	(void)bh_proc_loginuid(me.pid, &me.loginuid);
-	(void)bh_proc_tty(me.pid, me.tty);
-	(void)bh_cgroup_of_pid(me.pid, &me.cgroup);
-	what = json_pack("{s:o s:s s:b s:s s:n}", "by", bh_json_text(bh_nss_name(me.uid, user)),
-			 "verb", "rescue", "ok", 1, "generation", "0", "map");
-	r = what ? put_caller(&me, what) : -ENOMEM;
+	read_pinned(k, &pinned);
+	bh_audit_tell(audit, on_rescue_head, k);
+	r = bh_audit_check(audit, &pinned);
+	if (r == 0)
+		r = rescue_json(action, generation, &what);
 	return r < 0 ? r : bh_audit_add(audit, what);
 }

@@ -36,7 +36,11 @@ void bh_record_verb(struct bh_agent *a, const struct bh_verb *verb, const json_t
  */
 void bh_record_agent(struct bh_agent *a, const char *event, json_t *more);
 
-/* `bulkheadd rescue --detach`, by the person who runs this process. Return: 0 or -errno. */
-int bh_record_rescue(const struct bh_agent_opts *opts);
+/*
+ * `bulkheadd rescue ACTION`, by the person who runs this process; not beside an agent, whose log it
+ * is. @k: what was opened for it, also if its pins are gone by now. Return: 0 or -errno.
+ */
+int bh_record_rescue(const struct bh_agent_opts *opts, struct bh_kern *k, const char *action,
+		     __u64 generation);
 
 #endif

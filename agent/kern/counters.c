@@ -223,18 +223,29 @@ int bh_kern_local_keep(struct bh_kern *k, bool (*keep)(void *ctx, const struct b
 
 /* --- the audit log's head --------------------------------------------------------------------------- */
 
+/* That of the skeleton, or, for `rescue`, the pinned one. Return: a descriptor, *ret_own: to close. */
+static int audit_fd(const struct bh_kern *k, int *ret_own)
+{
+	*ret_own = k->map[BH_MAP_AUDIT] ? -1 : bh_pin_get(k, "maps", bh_map_names[BH_MAP_AUDIT]);
+	return k->map[BH_MAP_AUDIT] ? bh_kern_map_fd(k, BH_MAP_AUDIT) : *ret_own;
+}
+
 int bh_kern_audit_get(struct bh_kern *k, struct bh_audit_head *ret)
 {
+	_cleanup_close_ int own = -1;
+	int fd = audit_fd(k, &own);
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(bh_kern_map_fd(k, BH_MAP_AUDIT), &zero, ret);
+	return fd < 0 ? fd : bpf_map_lookup_elem(fd, &zero, ret);
 }
 
 int bh_kern_audit_set(struct bh_kern *k, const struct bh_audit_head *head)
 {
+	_cleanup_close_ int own = -1;
+	int fd = audit_fd(k, &own);
 	__u32 zero = 0;
 
-	return bpf_map_update_elem(bh_kern_map_fd(k, BH_MAP_AUDIT), &zero, head, BPF_ANY);
+	return fd < 0 ? fd : bpf_map_update_elem(fd, &zero, head, BPF_ANY);
 }
 
 /* --- events ---------------------------------------------------------------------------------------- */

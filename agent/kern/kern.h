@@ -100,9 +100,9 @@ int bh_kern_relieve(struct bh_kern *k, struct bh_diags *d);
 /*
  * What is pinned in @pin_dir, without loading anything: for `rescue`, when no agent starts. Our
  * ABI's first, if there is any. Good for bh_kern_next(), bh_kern_abi(), bh_kern_pinned(),
- * bh_kern_generation(), bh_kern_go_back(), bh_kern_set_open(), bh_kern_detach() and
- * bh_kern_close() alone.
- * Return: 0, -ENOENT (nothing is pinned), -EPERM, ... (see @d).
+ * bh_kern_generation(), bh_kern_go_back(), bh_kern_set_open(), bh_kern_audit_get(),
+ * bh_kern_audit_set(), bh_kern_detach() and bh_kern_close() alone.
+ * Return: 0, -ENOENT (nothing is pinned, or there is no such directory), -EPERM, ... (see @d).
  */
 int bh_kern_open_pins(const char *pin_dir, struct bh_diags *d, struct bh_kern **ret);
 /**

@@ -3,6 +3,7 @@
  * rescue.c - what is pinned, taken up without loading anything: for the day on which no agent
  * starts. Called by `bulkheadd rescue`.
  */
+#include <errno.h>
 #include <string.h>
 #include "kern_internal.h"
 
@@ -14,6 +15,9 @@ int bh_kern_open_pins(const char *pin_dir, struct bh_diags *d, struct bh_kern **
 
 	if (!checked)
 		return -ENOMEM;
+	/* as in a chroot, that has no bpffs either */
+	if (access(pin_dir, F_OK) < 0 && errno == ENOENT)
+		return -ENOENT;
 	r = bh_pin_check(checked, pin_dir, d);
 	if (r == 0)
 		r = bh_sets_find(pin_dir, d, &others);

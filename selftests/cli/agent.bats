@@ -437,3 +437,25 @@ TEXT
 	[ "$status" = 1 ]
 	[[ $output == *"No space left on device"* ]]
 }
+
+# --- streams that are closed ----------------------------------------------------------------------
+
+# The next file to be opened would be the agent's socket, or the map.
+@test "a closed stdin, stdout or stderr is not the agent's socket" {
+	echo "version: 1" > map.yaml
+	serve slow 3
+	run bash -c '"$1" --control s apply --yes map.yaml 2>&-' closed "$B"
+	[ "$status" = 0 ]
+	for _ in $(seq 100); do
+		[ -e s.rest ] && break
+		sleep 0.05
+	done
+	[ -e s.rest ] && [ ! -s s.rest ]
+
+	run --separate-stderr bash -c '"$1" --control s --version >&-' closed "$B"
+	[ "$status" = 1 ]
+	[ "$stderr" = "error: stdout: Bad file descriptor" ]
+	run --separate-stderr bash -c '"$1" check --offline - <&-' closed "$B"
+	[ "$status" = 1 ]
+	[ "$stderr" = "error: <stdin>: Bad file descriptor" ]
+}

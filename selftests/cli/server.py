@@ -16,7 +16,7 @@
 #	stuck           half an answer, then nothing
 #	drip            a byte every 50 ms, never a newline
 #	huge            100 MB without a newline
-#	slow SECONDS    answers after so long
+#	slow SECONDS    answers after so long; what else it was sent is in PATH.rest
 #	say FILE        {"VERB": answer, ...}: what to answer; "events": lines for a follower
 #
 # With `say`, the last request is kept in PATH.request.
@@ -93,6 +93,9 @@ def once(conn):
     elif mode == "slow":
         time.sleep(float(arg))
         conn.sendall(GOOD)
+        rest = conn.recv(65536)
+        with open(path + ".rest", "wb") as f:
+            f.write(rest)
 
 
 listener = socket.socket(socket.AF_UNIX)

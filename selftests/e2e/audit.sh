@@ -48,7 +48,7 @@ records() { # jq expression over one record
 
 # shellcheck disable=SC2317  # called by check
 problem() { # pattern
-	bh shop -o json status | jq -r '.data.problems[]' | grep "$1"
+	(bh shop -o json status || true) | jq -r ".data.problems[]" | grep "$1"
 }
 
 # As chain.h and bulkheadd(8) say it can be done, without a program of ours.
@@ -188,6 +188,8 @@ tampered() { # how kind line
 	is "$1: verify" 3 $?
 	if [ "$4" = told ]; then
 		check "$1: status says so" problem "tampered"
+		bh shop status > /dev/null 2>&1
+		is "$1: with a 'no'" 3 $?
 		check "$1: so does the log" grep -q "error: the audit log was tampered with" "$dir/agent.log"
 		check "$1: and the audit log" grep -q '"event":"mismatch"' "$log"
 	fi
@@ -232,6 +234,7 @@ is "accepted by nobody but who may" 1 "$(unit shop system.slice/x.service "$BUIL
 	--control "$dir/run/control.sock" audit accept > /dev/null 2>&1; echo $?)"
 check "accepted" bh shop audit accept --reason "seen by me"
 check "status forgets it" eval "! problem tampered"
+check "and is content" bh shop status
 verify
 is "the log does not" 3 $?
 is "it says who accepted it" "seen by me" "$(records 'select(.verb == "audit_accept").reason')"

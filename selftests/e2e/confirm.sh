@@ -76,7 +76,7 @@ serve shop $cache tcp :: 6380
 start
 
 # The first map of all: before it nothing was denied, and so it is again.
-check "the first map, to be confirmed" bh shop apply --yes --confirm 2s "$SCOPE_DIR/shut.yaml"
+check "the first map, to be confirmed" bh shop apply --yes --confirm 6s "$SCOPE_DIR/shut.yaml"
 is "status says so" unconfirmed "$(status state)"
 shuts "unconfirmed"
 until_opens "the first map was not confirmed" 10
@@ -89,7 +89,7 @@ opens "applied"
 first=$(status generation)
 
 # --- the agent is well ---------------------------------------------------------------------------
-out=$(bh shop apply --yes --confirm 2s "$SCOPE_DIR/shut.yaml")
+out=$(bh shop apply --yes --confirm 6s "$SCOPE_DIR/shut.yaml")
 is "taken" 0 $?
 check "and told what to do" grep -q "bulkhead confirm $((first + 1))" <<< "$out"
 shuts "unconfirmed"
@@ -109,6 +109,8 @@ bh shop confirm > /dev/null 2>&1
 is "nothing to confirm is 'no'" 3 $?
 
 check "with time" bh shop apply --yes --confirm 1h "$SCOPE_DIR/shut.yaml"
+bh shop status > /dev/null 2>&1
+is "while it waits, status says 'no'" 3 $?
 is "completion: what can be confirmed" "$(status generation)" "$(offers "$dir" confirm "")"
 check "confirmed" bh shop confirm
 sleep 2
@@ -120,7 +122,7 @@ shuts "confirmed, after a reboot"
 check "back to the open map" bh shop apply --yes "$SCOPE_DIR/open.yaml"
 
 # --- the agent is not -----------------------------------------------------------------------------
-check "unconfirmed" bh shop apply --yes --confirm 2s "$SCOPE_DIR/shut.yaml"
+check "unconfirmed" bh shop apply --yes --confirm 6s "$SCOPE_DIR/shut.yaml"
 check "killed in between" agent_kill shop KILL
 shuts "unconfirmed, no agent"
 until_opens "not confirmed, no agent" 10
@@ -188,7 +190,7 @@ check "and the log says why" grep -q "REVERTED: 2 connections that used to pass"
 check "shut" bh shop apply --yes "$SCOPE_DIR/shut.yaml"
 check "observe" bh shop mode observe
 opens "observed"
-check "enforce, to be confirmed" bh shop mode enforce --confirm 2s
+check "enforce, to be confirmed" bh shop mode enforce --confirm 6s
 shuts "enforced"
 until_opens "not confirmed" 10
 wait_for 5 eval '[ "$(status state)" = observing ]'
@@ -201,15 +203,17 @@ bh shop emergency open > /dev/null 2>&1
 is "an emergency without a reason is a usage error" 2 $?
 bh shop emergency open --reason x --for 2h > /dev/null 2>&1
 is "and one that is too long" 2 $?
-check "open" bh shop emergency open --for 8s --reason "pager 4711"
+check "open" bh shop emergency open --for 12s --reason "pager 4711"
 opens "emergency"
+bh shop status > /dev/null 2>&1
+is "monitoring sees it" 3 $?
 is "not what is denied by name" EPERM "$(ask shop $web tcp 10.77.0.1 6380)"
 is "status" emergency "$(status state)"
 check "killed" agent_kill shop KILL
 opens "emergency, no agent"
 start
 is "known again" emergency "$(status state)"
-wait_for 15 eval '[ "$(asks)" = "EPERM EPERM" ]'
+wait_for 25 eval '[ "$(asks)" = "EPERM EPERM" ]'
 shuts "its end"
 wait_for 5 eval '[ "$(status state)" = enforcing ]'
 is "status again" enforcing "$(status state)"
@@ -235,15 +239,27 @@ rescue rollback > /dev/null 2>&1
 is "no rollback beside an agent" 3 $?
 kill -STOP "$(agent_pid shop)"
 check "emergency beside one that hangs" rescue emergency-open
+records=$(wc -l < "$dir/state/audit.jsonl")
+rescue emergency-open > /dev/null 2> "$SCOPE_DIR/said"
+check "whose log it leaves alone, and says so" \
+	grep -q "not in the audit log of .*: an agent is running" "$SCOPE_DIR/said"
+is "there is no line more" "$records" "$(wc -l < "$dir/state/audit.jsonl")"
 opens "emergency"
 kill -CONT "$(agent_pid shop)"
 check "closed by the agent" bh shop emergency close
 shuts "closed"
 gen=$(status generation)
 check "killed" agent_kill shop KILL
+check "emergency with no agent" rescue emergency-open
+opens "emergency, no agent"
 check "rescue rollback" rescue rollback
 opens "rolled back, no agent"
+is "both are in the audit log" "rescue emergency-open $gen root, rescue rollback $((gen + 1)) root, " \
+	"$(tail -n 2 "$dir/state/audit.jsonl" | jq -j '"\(.verb) \(.args.action) \(.generation) \(.by), "')"
 start
+check "which is whole, as the kernel knows it" bh shop audit verify
+check "and shows them" grep -q "rescue rollback" <(bh shop audit)
+check "the emergency is closed" bh shop emergency close
 opens "rolled back"
 is "the agent knows it" open "$(status map.name)"
 is "and has nothing to complain of" enforcing "$(status state)"

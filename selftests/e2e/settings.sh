@@ -86,7 +86,7 @@ check "it ends" bh shop emergency close
 bh shop mode observe > /dev/null
 script -qec "$BUILD/bulkhead --control $dir/run/control.sock mode enforce --force" /dev/null > /dev/null
 check "what a terminal begins has the file's time" eval \
-	'bh shop -o json status | grep -qE "\"ends_in_s\": ?7[0-7]\b"'
+	'(bh shop -o json status || true) | grep -qE "\"ends_in_s\": ?7[0-7]\b"'
 check "confirm" bh shop confirm
 
 # --- refused -------------------------------------------------------------------------------------
@@ -105,6 +105,11 @@ check "SIGHUP with a file that others may write" hangup
 check "is refused, too" problem "others may write it"
 is "and eth1 stays guarded" generic "$(hook eth1)"
 chmod g-w "$file"
+chown 65534 "$file"
+check "SIGHUP with a file of somebody else's" hangup
+check "is refused, too" problem "user 65534 may write it"
+is "and eth1 stays guarded" generic "$(hook eth1)"
+chown 0 "$file"
 rm "$file"
 check "SIGHUP without the file that was named" hangup
 check "is refused, too" problem "the settings can't be read: No such file"

@@ -140,7 +140,10 @@ service web-talk $PROBER_INSIDE talk 20 tcp 10.77.0.1 6381
 
 check "upgrade" dpkg_inside -i /var/tmp/new.deb
 goes_on "upgraded" "$newer" v3
-check "downgrade" dpkg_inside -i /var/tmp/old.deb
+check "downgrade, cut off after the files came" dpkg_inside --unpack /var/tmp/old.deb
+holds "unpacked"
+is "unpacked: the agent before still runs" active "$(property ActiveState)"
+check "and taken up again" dpkg_inside --configure -a
 goes_on "downgraded" "$deb" v2
 
 inside systemctl stop report.service web.service web-talk.service
@@ -196,6 +199,7 @@ inside systemctl start bulkhead.service
 gone() { # when
 	check "$1: dpkg says so" inside sh -c '! dpkg-query -s bulkhead | grep -q "^Status: .* installed$"'
 	is "$1: nothing is pinned" absent "$(inside test -e /sys/fs/bpf/bulkhead || echo absent)"
+	is "$1: nothing is in /run" "" "$(inside find /run -maxdepth 1 -name 'bulkhead*')"
 	is "$1: no agent, no unit" "inactive not-found" "$(property ActiveState) $(property LoadState)"
 	is "$1: everything is open" answered "$(asks report-ask 10.77.0.1 6379)"
 	is "$1: the NIC has no program" "" "$(inside ip -o link show eth1 | grep -o xdp)"
@@ -217,4 +221,22 @@ check "answered beforehand: purged" dpkg_inside --purge bulkhead
 gone "purged"
 check "no state is left" inside test ! -e /var/lib/bulkhead
 check "the operator's map is" inside test -s /etc/bulkhead/shop.yaml
+
+# --- an image that is built ----------------------------------------------------------------------
+
+# The same root once more, with nothing mounted in it but devices: no systemd, no cgroups, no bpffs.
+image=/var/tmp/image
+inside mkdir $image
+inside mount --bind / $image
+inside mount --bind /dev $image/dev
+image_dpkg() {
+	inside chroot $image env DEBIAN_FRONTEND=noninteractive dpkg --force-unsafe-io "$@"
+}
+check "in a chroot: install" image_dpkg -i /var/tmp/old.deb
+is "it is enabled there" enabled "$(inside chroot $image systemctl is-enabled bulkhead.service)"
+is "and started nowhere" inactive "$(property ActiveState)"
+check "remove: nobody has to be asked" image_dpkg -r bulkhead
+check "purge" image_dpkg --purge bulkhead
+is "nothing is left but the operator's map" /etc/bulkhead/shop.yaml \
+	"$(inside find $image/etc $image/var/lib $image/usr $image/run -xdev -path '*bulkhead*' -not -path '*/bulkhead.service.d/*' -type f -printf '%p\n' | sed "s,^$image,," | xargs)"
 tap_end

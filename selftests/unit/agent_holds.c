@@ -395,13 +395,13 @@ static void a_hole_on_trial(void **state)
 
 	apply(a, MAP("one"));
 	hold(a, "lan", "");
-	say(a,
-	    "{\"verb\":\"apply\",\"args\":{\"force\":true,\"enforce\":true,\"confirm_s\":60,"
-	    "\"text\":\"version: 1\\nname: two\\nmode: enforce\\n"
-	    "default: { ingress: deny, egress: deny }\\n"
-	    "segments: { lan: { match: { cidr: [10.1.0.0/16, 10.3.0.0/16] } } }\\n"
-	    "failsafe:\\n  - { from: { cidr: [10.0.0.1/32] }, port: tcp/22 }\\n\"}}",
-	    0, "\"generation\":");
+	expect(a,
+	       "{\"verb\":\"apply\",\"args\":{\"force\":true,\"enforce\":true,\"confirm_s\":60,"
+	       "\"text\":\"version: 1\\nname: two\\nmode: enforce\\n"
+	       "default: { ingress: deny, egress: deny }\\n"
+	       "segments: { lan: { match: { cidr: [10.1.0.0/16, 10.3.0.0/16] } } }\\n"
+	       "failsafe:\\n  - { from: { cidr: [10.0.0.1/32] }, port: tcp/22 }\\n\"}}",
+	       0, "\"generation\":");
 	assert_int_equal(held("10.1.2.1"), 1);
 	assert_int_equal(held("10.3.0.1"), 1);
 	assert_int_equal(bh_trial_revert(a, "test"), 0);

@@ -130,6 +130,12 @@ static void test_replace_leftover(void **state)
 	has(victim, "mine");
 	has(path, "whole");
 	assert_int_equal(unlink(aside), 0);
+
+	/* a second name of another file: its owner would be another one, too */
+	assert_int_equal(link(victim, aside), 0);
+	assert_int_equal(bh_file_replace(path, "new", 3, 0600, NULL), 0);
+	has(victim, "mine");
+	has(path, "new");
 }
 
 /* A write that fails halfway leaves the old file, and nothing beside it. */
@@ -206,6 +212,31 @@ static void test_write_all(void **state)
 	(void)close(fds[0]);
 }
 
+/* Those that are there stay; writing to one that was not is an error, and no file gets its number. */
+static void test_std_fds(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		int kept = dup(STDERR_FILENO), r;
+
+		(void)close(STDIN_FILENO);
+		(void)close(STDOUT_FILENO);
+		r = bh_std_fds();
+		if (r < 0 || open("/dev/null", O_RDONLY | O_CLOEXEC) <= STDERR_FILENO)
+			_exit(1);
+		if (read(STDIN_FILENO, &r, 1) != -1 || write(STDOUT_FILENO, "x", 1) != -1)
+			_exit(2);
+		_exit(write(STDERR_FILENO, "", 0) == 0 && kept > STDERR_FILENO ? 0 : 3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_replace),	     cmocka_unit_test(test_replace_leftover),
 		cmocka_unit_test(test_replace_full), cmocka_unit_test(test_mkdir_p),
 		cmocka_unit_test(test_write_all),    cmocka_unit_test(test_replace_by_root),
+		cmocka_unit_test(test_std_fds),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

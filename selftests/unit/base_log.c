@@ -70,6 +70,18 @@ static void a_long_line(_unused_ void **state)
 	assert_int_equal(got[strlen(got) - 1], '\n');
 }
 
+/*
+ * A reason, a cgroup or a file may have any name: it makes no line of its own, with a level of its
+ * choice, and moves no cursor.
+ */
+static void a_name_stays_in_its_line(_unused_ void **state)
+{
+	(void)setenv("JOURNAL_STREAM", "1:2", 1);
+	bh_error("x\n<6>audit record 7\r\x1b[2J\x7f\xc2\x9b");
+	assert_string_equal(heard(), "<3>x <6>audit record 7 ?[2J???\n");
+	(void)unsetenv("JOURNAL_STREAM");
+}
+
 /* A test that hangs is ended by SIGALRM. */
 static void nobody_reads(_unused_ void **state)
 {
@@ -95,10 +107,8 @@ static void the_reader_is_gone(_unused_ void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(levels),
-		TEST(a_long_line),
-		TEST(nobody_reads),
-		TEST(the_reader_is_gone),
+		TEST(levels),	    TEST(a_long_line),	      TEST(a_name_stays_in_its_line),
+		TEST(nobody_reads), TEST(the_reader_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -462,6 +462,36 @@ static void no_log_there(_unused_ void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(symlink("/dev/null", path), 0);
 	assert_true(bh_audit_open(dir, &clock_fixed, &d, &a) < 0);
+	assert_int_equal(unlink(path), 0);
+	write_file(head_path, "", 0);
+	assert_int_equal(symlink(head_path, path), 0);
+	assert_true(bh_audit_open(dir, &clock_fixed, &d, &a) < 0);
+}
+
+/*
+ * As `bulkheadd rescue` does, by root in the directory of an agent that has a user of its own: also
+ * where it begins the log, or rotates it, the agent can go on with it.
+ */
+static void by_root(_unused_ void **state)
+{
+	_cleanup_(bh_audit_closep) struct bh_audit *a = NULL;
+	struct stat st;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chown(dir, 65534, 65533), 0);
+	a = must_open();
+	bh_audit_limit(a, 1, 2);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(add(a, "rescue"), 0);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_uid, 65534);
+		assert_int_equal(st.st_gid, 65533);
+		assert_int_equal(st.st_mode & 0777, 0600);
+	}
+	assert_int_equal(bh_chain_older(path), 1);
+	assert_int_equal(stat(head_path, &st), 0);
+	assert_int_equal(st.st_uid, 65534);
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, rig_setup, rig_teardown)
@@ -487,6 +517,7 @@ int main(void)
 		TEST(no_rotation_possible),
 		TEST(the_last_ones),
 		TEST(no_log_there),
+		TEST(by_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

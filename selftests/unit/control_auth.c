@@ -209,6 +209,34 @@ static void gone(void **state)
 	assert_true(bh_caller_read(*state, STDIN_FILENO, &c) < 0);
 }
 
+/* Of every combination of facts: who may read, and who may change what is enforced. */
+static void who_may(_unused_ void **state)
+{
+	for (unsigned int bits = 0; bits < 64; bits++) {
+		const struct bh_caller c = {
+			.uid = bits & 1 ? 0 : 1000,
+			.reader = bits & 2,
+			.same_userns = bits & 4,
+			.outside = bits & 8,
+			.session = bits & 16,
+			.admin = bits & 32,
+		};
+		const char *read = bh_caller_may_read(&c), *change = bh_caller_may_change(&c);
+		/* uid 0 of this user namespace, and from where an administrator comes */
+		bool may = (bits & 5) == 5 && (bits & 56);
+
+		assert_int_equal(!read, !!(bits & 2));
+		assert_int_equal(!change, may);
+		assert_true(!read || strstr(read, "bulkhead-read"));
+		if (!(bits & 1))
+			assert_string_equal(change, "a change takes root");
+		else if (!(bits & 4))
+			assert_non_null(strstr(change, "user namespace"));
+		else if (!may)
+			assert_non_null(strstr(change, "login session"));
+	}
+}
+
 /* Root stands in a cgroup of his own for this; others take what they have. */
 static int move_in(_unused_ void **state)
 {
@@ -231,8 +259,13 @@ static int move_out(_unused_ void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(is_me),	   TEST(outside_the_root), TEST(a_root_that_only_looks_like_it),
-		TEST(at_the_root), TEST(in_a_segment),	   TEST(gone),
+		TEST(is_me),
+		TEST(outside_the_root),
+		TEST(a_root_that_only_looks_like_it),
+		TEST(at_the_root),
+		TEST(in_a_segment),
+		TEST(gone),
+		cmocka_unit_test(who_may),
 	};
 
 	return cmocka_run_group_tests(tests, move_in, move_out);

@@ -243,7 +243,7 @@ static void cut_off(void **state)
 	begin(a);
 	says("event", NULL, "mismatch");
 	/* nothing that is enforced is missing */
-	expect(a, "{\"verb\":\"status\"}", 0, "tampered with: audit.jsonl:2: cut: ");
+	expect(a, "{\"verb\":\"status\"}", 3, "tampered with: audit.jsonl:2: cut: ");
 	expect(a, "{\"verb\":\"audit\"}", 0, "\"found\":\"audit.jsonl:2: cut: ");
 	expect(a, APPLY(""), 0, "true");
 	expect(a, "{\"verb\":\"audit_accept\",\"args\":{\"reason\":\"it was me\"}}", 0,

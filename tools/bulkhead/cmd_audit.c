@@ -43,14 +43,17 @@ static char *who(const json_t *row)
 	return text;
 }
 
-/* "apply /etc/shop.yaml", "mode observe", "users" */
+/* "apply /etc/shop.yaml", "mode observe", "emergency open", "users" */
 static char *what(const json_t *row)
 {
-	const char *verb = bh_json_str(row, "verb"), *file = bh_json_str(row, "args.file");
+	static const char *const says[] = {"args.file", "args.mode", "args.action"};
+	const char *verb = bh_json_str(row, "verb"), *more = "";
 
 	if (!*verb)
 		return strdup(bh_json_str(row, "event"));
-	return join(verb, *file ? file : bh_json_str(row, "args.mode"));
+	for (size_t i = 0; !*more && i < ARRAY_SIZE(says); i++)
+		more = bh_json_str(row, says[i]);
+	return join(verb, more);
 }
 
 static char *result(const json_t *row)

@@ -202,6 +202,7 @@ const struct bh_command bh_cmd_status = {
 	.summary = "what is enforced here, and what is wrong",
 	.text = "Shows the enforced map and its generation, the hooks, counts since the agent's "
 		"start, the\nfailsafes and what each one reaches, and every problem.\n\nExit status 3 "
-		"if there is no policy or anything is degraded.",
+		"if there is no policy, anything is degraded, a map waits to be confirmed, or the\n"
+		"audit log was tampered with.",
 	.run = run,
 };

@@ -7,6 +7,7 @@
 #include <locale.h>
 #include <signal.h>
 #include <string.h>
+#include "../../agent/base/io.h"
 #include "cli.h"
 
 static const struct bh_command *const commands[] = {
@@ -117,6 +118,8 @@ int main(int argc, char **argv)
 	const struct bh_command *command;
 	int first, code;
 
+	if (bh_std_fds() < 0)
+		return BH_EXIT_FAILED;
 	(void)setlocale(LC_CTYPE, "");
 	bh_cli_init(&cli);
 	code = options(&cli, NULL, argc, argv, &first);

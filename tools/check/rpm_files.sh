@@ -9,8 +9,8 @@ trap 'rm -rf "$root"' EXIT
 env -u MAKEFLAGS make -s install BUILD="${BUILD:-build}" DESTDIR="$root/" PREFIX=/usr \
 	> "$root/log" 2>&1 || { tail "$root/log"; exit 1; }
 
-# Where the macros point; %license is of the source.
-mapfile -t entries < <(sed -n '/^%files$/,/^%changelog$/p' $spec | grep -v '^%license ' |
+# Where the macros point; %license is of the source, and a directory has no files of its own.
+mapfile -t entries < <(sed -n '/^%files$/,/^%changelog$/p' $spec | grep -vE "^%(license|dir) " |
 	grep -oE '%\{_.*' | sed -E '
 		s,^%\{_bindir\},/usr/bin,
 		s,^%\{_sbindir\},/usr/sbin,
@@ -19,6 +19,7 @@ mapfile -t entries < <(sed -n '/^%files$/,/^%changelog$/p' $spec | grep -v '^%li
 		s,^%\{_tmpfilesdir\},/usr/lib/tmpfiles.d,
 		s,^%\{_mandir\},/usr/share/man,
 		s,^%\{_docdir\},/usr/share/doc,
+		s,^%\{_sysconfdir\},/etc,
 		s,^%\{_datadir\},/usr/share,')
 [ ${#entries[@]} -gt 5 ] || { echo "$spec: no %files that can be read"; exit 1; }
 
@@ -30,7 +31,7 @@ while read -r file; do
 	done
 	echo "$spec: %files lacks $file, which make install installs"
 	bad=1
-done < <(find "$root/usr" -type f -printf '/usr/%P\n' | sort)
+done < <(find "$root" -mindepth 2 -type f -printf '/%P\n' | sort)
 for entry in "${entries[@]}"; do
 	compgen -G "$root$entry" > /dev/null && continue
 	echo "$spec: %files has $entry, which make install does not install"
