@@ -223,7 +223,8 @@ static void without(struct judging *j, unsigned int id)
 		if (g->id != id)
 			continue;
 		j->less = g->rule ? BH_Q_LESS_JIT : BH_Q_LESS_GRANTS;
-		j->without = g->rule ? bh_live_rule(j->l, g->rule) : bh_granted_slots(j->a, j->l, id);
+		j->without =
+			g->rule ? bh_live_rule(j->l, g->rule) : bh_granted_slots(j->a, j->l, id);
 	}
 }
 
