@@ -130,6 +130,7 @@ struct bh_agent {
 	unsigned int trial_broken;  /* connections that it denies and that used to pass */
 	sd_event_source *deadline;  /* of that */
 	sd_event_source *emergency; /* its end */
+	__u64 emergency_ns;	    /* when that is, boot time; 0: there is none */
 	bool no_policy; /* failsafes only: this host enforced once and its map can't be read */
 	bool detached;	/* by `bulkhead detach`: nothing is enforced until the next apply */
 	__u64 sessions[BH_EVENT_END + 1]; /* by enum bh_event_type, since the start */

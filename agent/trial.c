@@ -27,10 +27,15 @@ static void disarm(struct bh_agent *a)
 	a->deadline = sd_event_source_disable_unref(a->deadline);
 }
 
-static int on_deadline(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *arg)
+/* The kernel has gone back by now. Until the agent has, too, it tries again every second. */
+static int on_deadline(sd_event_source *source, _unused_ uint64_t usec, void *arg)
 {
-	(void)bh_trial_revert(arg, "nobody confirmed it in time");
-	return 0;
+	int r = bh_trial_revert(arg, "nobody confirmed it in time");
+
+	if (r == 0 || r == -ENOENT)
+		return 0;
+	(void)sd_event_source_set_time_relative(source, 1000000);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 static int arm(struct bh_agent *a, __u64 deadline_ns)
@@ -240,10 +245,6 @@ static int know(struct bh_agent *a, struct bh_state *s, struct bh_diags *d, stru
 	return 0;
 }
 
-/*
- * The agent died while a trial runs. restore.c has made a->live what it falls back to; if the
- * trial itself is not known any more, it ends here.
- */
 /* None runs. If one is on the disk it ended with a reboot, a detach, or while we were away. */
 static int forget(struct bh_agent *a)
 {
@@ -255,6 +256,10 @@ static int forget(struct bh_agent *a)
 	return 0;
 }
 
+/*
+ * The agent died while a trial runs. restore.c has made a->live what it falls back to; if the
+ * trial itself is not known any more, it ends here.
+ */
 int bh_trial_resume(struct bh_agent *a, struct bh_diags *d)
 {
 	_cleanup_(bh_unconfirmed_clear) struct bh_unconfirmed u = {0};

@@ -10,6 +10,7 @@
 #include "agent.h"
 #include "fdstore.h"
 #include "holds.h"
+#include "control/parts.h"
 #include "control/record.h"
 #include "workload/newborn.h"
 
@@ -236,6 +237,7 @@ static int on_tick(sd_event_source *source, _unused_ uint64_t usec, void *arg)
 	watch_users(a, false);
 	watch_cgroups(a);
 	bh_nics_locals_again(a);
+	bh_emergency_look(a);
 	bh_holds_save_again(a);
 	if (a->ticks++ % NICS_EVERY == 0 || !bh_kern_holds(a->kern)) {
 		watch_hooks(a);

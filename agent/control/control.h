@@ -76,6 +76,8 @@ int bh_arg_need(const struct bh_call *call, const char *name, struct bh_reply *r
 
 /* For a verb that always may take long. */
 bool bh_aside_always(const struct bh_call *call);
+/* To follow is to stay with the agent. */
+bool bh_aside_unless_follow(const struct bh_call *call);
 
 /* Note an error and answer with @code. Return: 0, so that a verb can return it. */
 int bh_reply_fail(struct bh_reply *reply, int code, const char *help, const char *fmt, ...)

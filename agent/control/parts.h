@@ -26,6 +26,8 @@ int bh_reason_check(const char *reason, struct bh_reply *reply);
 int bh_hold_address(const char *who, struct bh_hold *h);
 /* Tell when an emergency ends; also at start, where one may be running. */
 int bh_emergency_watch(struct bh_agent *a);
+/* Once a second: one that `bulkheadd rescue` opened beside us is told and recorded. */
+void bh_emergency_look(struct bh_agent *a);
 /* {generation, back, ends_at, ends_in_s}: an unconfirmed generation, or null */
 json_t *bh_json_trial(const struct bh_agent *a);
 /* "observe" or "none" */

@@ -31,6 +31,11 @@ bool bh_aside_always(_unused_ const struct bh_call *call)
 	return true;
 }
 
+bool bh_aside_unless_follow(const struct bh_call *call)
+{
+	return !json_is_true(json_object_get(call->args, "follow"));
+}
+
 static int wrong_type(struct bh_reply *reply, const char *name, const char *want)
 {
 	(void)bh_reply_fail(reply, BH_EXIT_USAGE, NULL, "argument '%s' must be %s", name, want);

@@ -85,6 +85,6 @@ static int run_accept(struct bh_agent *a, _unused_ const struct bh_call *call,
 static const char *const args[] = {"limit", "follow", NULL};
 
 const struct bh_verb bh_verb_audit = {
-	.name = "audit", .run = run, .args = args, .aside = bh_aside_always};
+	.name = "audit", .run = run, .args = args, .aside = bh_aside_unless_follow};
 const struct bh_verb bh_verb_audit_accept = {
 	.name = "audit_accept", .changes = true, .run = run_accept};

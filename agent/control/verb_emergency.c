@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "parts.h"
+#include "record.h"
 
 static int on_end(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *arg)
 {
@@ -12,6 +13,7 @@ static int on_end(_unused_ sd_event_source *source, _unused_ uint64_t usec, void
 
 	if (bh_kern_open_until(a->kern))
 		return 0;
+	a->emergency_ns = 0;
 	bh_warning("the EMERGENCY is over: the map is enforced again");
 	bh_agent_tell_status(a);
 	/* what it let through ends on its next packet; idle connections do now */
@@ -24,10 +26,24 @@ int bh_emergency_watch(struct bh_agent *a)
 	__u64 until = bh_kern_open_until(a->kern);
 
 	a->emergency = sd_event_source_disable_unref(a->emergency);
+	a->emergency_ns = until;
 	if (!until || !a->event)
 		return 0;
 	return sd_event_add_time(a->event, &a->emergency, CLOCK_BOOTTIME, until / 1000 + 1, 1000,
 				 on_end, a);
+}
+
+void bh_emergency_look(struct bh_agent *a)
+{
+	__u64 until = bh_kern_open_until(a->kern);
+
+	if (!until || until == a->emergency_ns)
+		return;
+	(void)bh_emergency_watch(a);
+	bh_error("EMERGENCY: opened beside this agent, by bulkheadd rescue");
+	bh_record_agent(a, "emergency", json_pack("{s:s s:o}", "reason", "opened by a rescue",
+						  "until", bh_json_boot_time(a, until)));
+	bh_agent_tell_status(a);
 }
 
 static int answer(struct bh_agent *a, json_int_t for_s, int cut, struct bh_reply *reply)

@@ -64,12 +64,7 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 	return 0;
 }
 
-/* To follow is to stay with the agent. */
-static bool aside(const struct bh_call *call)
-{
-	return !json_is_true(json_object_get(call->args, "follow"));
-}
-
 static const char *const args[] = {"follow", "denied", "limit", NULL};
 
-const struct bh_verb bh_verb_flows = {.name = "flows", .run = run, .args = args, .aside = aside};
+const struct bh_verb bh_verb_flows = {
+	.name = "flows", .run = run, .args = args, .aside = bh_aside_unless_follow};

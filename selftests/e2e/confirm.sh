@@ -246,6 +246,8 @@ check "whose log it leaves alone, and says so" \
 is "there is no line more" "$records" "$(wc -l < "$dir/state/audit.jsonl")"
 opens "emergency"
 kill -CONT "$(agent_pid shop)"
+check "the agent records it when it goes on" \
+	wait_for 5 grep -q '"event":"emergency".*"opened by a rescue"' "$dir/state/audit.jsonl"
 check "closed by the agent" bh shop emergency close
 shuts "closed"
 gen=$(status generation)

@@ -7,13 +7,23 @@ import json
 import re
 import socket
 import sys
+import time
 
 
 class Agent:
     def __init__(self, path):
         s = socket.socket(socket.AF_UNIX)
         s.settimeout(10)
-        s.connect(path)
+        # as the command line does: where so many come at once there is no room, and then there is
+        end = time.monotonic() + 10
+        while True:
+            try:
+                s.connect(path)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
         self.io = s.makefile("rw")
 
     def ask(self, verb, **args):
