@@ -41,8 +41,9 @@ void bh_emergency_look(struct bh_agent *a)
 		return;
 	(void)bh_emergency_watch(a);
 	bh_error("EMERGENCY: opened beside this agent, by bulkheadd rescue");
-	bh_record_agent(a, "emergency", json_pack("{s:s s:o}", "reason", "opened by a rescue",
-						  "until", bh_json_boot_time(a, until)));
+	bh_record_agent(a, "emergency",
+			json_pack("{s:s s:o}", "reason", "opened by a rescue", "until",
+				  bh_json_boot_time(a, until)));
 	bh_agent_tell_status(a);
 }
 
