@@ -17,7 +17,7 @@ static const char help[] =
 	"  --config FILE        settings, where no option says otherwise; read again on SIGHUP\n"
 	"                       (/etc/bulkhead/bulkhead.yaml, if it is there)\n"
 	"  --state-dir DIR      last good map, audit log (/var/lib/bulkhead)\n"
-	"  --runtime-dir DIR    control.sock (/run/bulkhead)\n"
+	"  --runtime-dir DIR    control.sock, operator.sock (/run/bulkhead)\n"
 	"  --pin-dir DIR        on a bpffs: programs, maps, links (/sys/fs/bpf/bulkhead)\n"
 	"  --cgroup-root DIR    workloads below it are enforced (the cgroup2 mount)\n"
 	"  --interfaces LIST    eth0=native,eth1=generic,eth2=tc,eth3=off,eth4=auto; others by\n"

@@ -94,6 +94,10 @@
 #ifndef BH_PROTO_H
 #define BH_PROTO_H
 
+/* In <runtime-dir>. The second is root's alone, so that no crowd of readers stands before him. */
+#define BH_CONTROL_SOCKET  "control.sock"
+#define BH_OPERATOR_SOCKET "operator.sock"
+
 #define BH_PROTO_MAX_REQUEST (64u << 10)
 #define BH_PROTO_MAX_APPLY   ((4u << 20) + (512u << 10))
 #define BH_PROTO_MAX_CLIENTS 32

@@ -13,9 +13,9 @@
 #include <sys/un.h>
 #include "server_internal.h"
 
-static int listener_error(struct bh_diags *d, const struct bh_server *s, const char *what, int r)
+static int listener_error(struct bh_diags *d, const struct bh_door *door, const char *what, int r)
 {
-	(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "control socket %s: %s: %s", s->path, what,
+	(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "control socket %s: %s: %s", door->path, what,
 			  strerror(-r));
 	return r;
 }
@@ -24,15 +24,15 @@ static int listener_error(struct bh_diags *d, const struct bh_server *s, const c
  * Who may connect. Without the group, or without the right to give files away: root alone. Where
  * the group is the process's own, as in a unit, there is nothing to give.
  */
-static void open_to_readers(const struct bh_server *s)
+static void open_to_readers(const struct bh_door *door)
 {
 	const struct group *gr = getgrnam("bulkhead-read");
 	struct stat st;
 
-	if (!gr || stat(s->path, &st) < 0)
+	if (!gr || stat(door->path, &st) < 0)
 		return;
-	if (st.st_gid == gr->gr_gid || chown(s->path, (uid_t)-1, gr->gr_gid) == 0)
-		(void)chmod(s->path, 0660);
+	if (st.st_gid == gr->gr_gid || chown(door->path, (uid_t)-1, gr->gr_gid) == 0)
+		(void)chmod(door->path, 0660);
 }
 
 /*
@@ -41,29 +41,30 @@ static void open_to_readers(const struct bh_server *s)
  */
 #define BACKLOG SOMAXCONN
 
-static int listen_at(struct bh_server *s, struct bh_diags *d)
+static int listen_at(struct bh_door *door, bool readers, struct bh_diags *d)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	mode_t mask;
 	int r;
 
-	if (strlen(s->path) >= sizeof(addr.sun_path))
-		return listener_error(d, s, "the path is too long", -ENAMETOOLONG);
-	strcpy(addr.sun_path, s->path);
-	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->fd < 0)
-		return listener_error(d, s, "socket", -errno);
+	if (strlen(door->path) >= sizeof(addr.sun_path))
+		return listener_error(d, door, "the path is too long", -ENAMETOOLONG);
+	strcpy(addr.sun_path, door->path);
+	door->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (door->fd < 0)
+		return listener_error(d, door, "socket", -errno);
 	/* the directory is locked: what is there belongs to an agent that is gone */
-	if (unlink(s->path) < 0 && errno != ENOENT)
-		return listener_error(d, s, "unlink", -errno);
+	if (unlink(door->path) < 0 && errno != ENOENT)
+		return listener_error(d, door, "unlink", -errno);
 	mask = umask(0177);
-	r = bind(s->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+	r = bind(door->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
 	(void)umask(mask);
 	if (r < 0)
-		return listener_error(d, s, "bind", r);
-	open_to_readers(s);
-	if (listen(s->fd, BACKLOG) < 0)
-		return listener_error(d, s, "listen", -errno);
+		return listener_error(d, door, "bind", r);
+	if (readers)
+		open_to_readers(door);
+	if (listen(door->fd, BACKLOG) < 0)
+		return listener_error(d, door, "listen", -errno);
 	return 0;
 }
 
@@ -142,7 +143,8 @@ size_t bh_server_bytes_in(const struct bh_server *s, bool operator)
 
 void bh_server_forget(struct bh_server *s)
 {
-	(void)close(s->fd);
+	for (size_t i = 0; i < BH_DOORS; i++)
+		(void)close(s->door[i].fd);
 	for (size_t i = 0; i < ARRAY_SIZE(s->client); i++)
 		if (s->client[i])
 			(void)close(s->client[i]->fd);
@@ -212,12 +214,12 @@ static int spare_open(void)
  * Nothing to take clients with: left in the backlog they would wake the loop for ever, and hear
  * nothing. The spare descriptor takes one, says so and is the spare again.
  */
-static void turn_next_away(struct bh_server *s)
+static void turn_next_away(struct bh_server *s, int fd)
 {
 	int client;
 
 	bh_closep(&s->spare);
-	client = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (client >= 0)
 		turn_away(client, no_descriptor);
 	s->spare = spare_open();
@@ -235,7 +237,7 @@ static int on_connect(_unused_ sd_event_source *source, int fd, _unused_ uint32_
 
 		if (client < 0) {
 			if (errno == EMFILE || errno == ENFILE)
-				turn_next_away(s);
+				turn_next_away(s, fd);
 			break;
 		}
 		take(s, client, &seen);
@@ -245,32 +247,57 @@ static int on_connect(_unused_ sd_event_source *source, int fd, _unused_ uint32_
 
 /* --- open, close, tell ------------------------------------------------------------------------ */
 
+static int door_open(struct bh_server *s, enum bh_door_id id, struct bh_diags *d)
+{
+	static const char *const name[] = {
+		[BH_DOOR_READERS] = BH_CONTROL_SOCKET, [BH_DOOR_OPERATOR] = BH_OPERATOR_SOCKET};
+	struct bh_door *door = &s->door[id];
+	bool readers = id == BH_DOOR_READERS;
+	int r;
+
+	if (asprintf(&door->path, "%s/%s", s->agent->opts.runtime_dir, name[id]) < 0) {
+		door->path = NULL;
+		return -ENOMEM;
+	}
+	r = listen_at(door, readers, d);
+	if (r < 0)
+		return r;
+	r = sd_event_add_io(s->agent->event, &door->source, door->fd, EPOLLIN, on_connect, s);
+	if (r >= 0)
+		r = sd_event_source_set_priority(door->source,
+						 readers ? BH_CONN_FIRST : BH_DOOR_FIRST);
+	/* also where even the spare was lost: nothing can be done but to wait */
+	if (r >= 0)
+		r = sd_event_source_set_ratelimit(door->source, GOES_USEC, GOES);
+	return r < 0 ? listener_error(d, door, "epoll", r) : 0;
+}
+
+static void door_close(struct bh_door *door)
+{
+	sd_event_source_disable_unref(door->source);
+	if (door->fd >= 0) {
+		(void)close(door->fd);
+		(void)unlink(door->path);
+	}
+	free(door->path);
+}
+
 int bh_server_open(struct bh_agent *a, struct bh_diags *d, struct bh_server **ret)
 {
 	_cleanup_(bh_server_closep) struct bh_server *s = calloc(1, sizeof(*s));
-	int r;
+	int r = 0;
 
 	if (!s)
 		return -ENOMEM;
 	s->agent = a;
-	s->fd = -1;
+	for (size_t i = 0; i < BH_DOORS; i++)
+		s->door[i].fd = -1;
 	s->spare = spare_open();
 	s->verbs = (struct bh_verb_table){bh_verbs, bh_n_verbs};
-	if (asprintf(&s->path, "%s/control.sock", a->opts.runtime_dir) < 0) {
-		s->path = NULL;
-		return -ENOMEM;
-	}
-	r = listen_at(s, d);
+	for (int i = 0; r == 0 && i < BH_DOORS; i++)
+		r = door_open(s, i, d);
 	if (r < 0)
 		return r;
-	r = sd_event_add_io(a->event, &s->source, s->fd, EPOLLIN, on_connect, s);
-	if (r >= 0)
-		r = sd_event_source_set_priority(s->source, BH_CONN_FIRST);
-	/* also where even the spare was lost: nothing can be done but to wait */
-	if (r >= 0)
-		r = sd_event_source_set_ratelimit(s->source, GOES_USEC, GOES);
-	if (r < 0)
-		return listener_error(d, s, "epoll", r);
 	*ret = TAKE_PTR(s);
 	return 0;
 }
@@ -281,13 +308,9 @@ void bh_server_close(struct bh_server *s)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(s->client); i++)
 		bh_conn_free(s->client[i]);
-	sd_event_source_disable_unref(s->source);
+	for (size_t i = 0; i < BH_DOORS; i++)
+		door_close(&s->door[i]);
 	bh_closep(&s->spare);
-	if (s->fd >= 0) {
-		(void)close(s->fd);
-		(void)unlink(s->path);
-	}
-	free(s->path);
 	free(s);
 }
 

@@ -9,7 +9,7 @@
 #include "../agent.h"
 
 /**
- * bh_server_open - listen at <runtime-dir>/control.sock
+ * bh_server_open - listen at <runtime-dir>/control.sock, and for root alone at operator.sock
  * Owned by group bulkhead-read where there is one, 0660; else 0600. The caller holds the
  * lock of the directory: a socket that is there is a dead agent's.
  * Return: 0 or -errno (see @d).

@@ -11,6 +11,8 @@
 #define BH_SERVER_MAX_BYTES_IN (16u << 20)
 /* Who comes, and an operator with one request, go before all the others. */
 #define BH_CONN_FIRST (SD_EVENT_PRIORITY_NORMAL - 10)
+/* Who comes by the operator's door, before who comes by the other. */
+#define BH_DOOR_FIRST (BH_CONN_FIRST - 1)
 /* A client that follows and is so far behind is dropped. */
 #define BH_CONN_MAX_BEHIND (1u << 20)
 
@@ -39,13 +41,23 @@ struct bh_conn {
 	void (*after)(struct bh_agent *a);
 };
 
+/*
+ * A socket that clients connect to. Who comes by which makes no difference but one: nobody without
+ * root's powers stands in the operator's queue.
+ */
+struct bh_door {
+	char *path;
+	int fd;
+	sd_event_source *source;
+};
+
+enum bh_door_id { BH_DOOR_READERS, BH_DOOR_OPERATOR, BH_DOORS };
+
 struct bh_server {
 	struct bh_agent *agent;
 	struct bh_verb_table verbs;
-	char *path;
-	int fd;
+	struct bh_door door[BH_DOORS];
 	int spare; /* given up for a moment when there is no descriptor to take a client with */
-	sd_event_source *source;
 	size_t n_aside;
 	size_t turn; /* who was last to have a child of those that waited for one */
 	struct bh_conn *client[BH_PROTO_MAX_CLIENTS];

@@ -24,7 +24,8 @@ static struct bh_agent *rig_open(const struct bh_verb *const *verbs, size_t n)
 	assert_int_equal(bh_server_open(a, &d, &a->server), 0);
 	a->server->verbs = (struct bh_verb_table){verbs, n};
 	/* a client here does not wait */
-	assert_int_equal(sd_event_source_set_ratelimit(a->server->source, 0, 0), 0);
+	for (size_t i = 0; i < BH_DOORS; i++)
+		assert_int_equal(sd_event_source_set_ratelimit(a->server->door[i].source, 0, 0), 0);
 	return a;
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <cmocka.h>
 #include "../../agent/base/io.h"
@@ -235,13 +236,42 @@ static void test_paths(void **state)
 	bh_diags_clear(&d);
 }
 
+/* Root goes by a door of his own, where there is one; others could not. */
+static void test_the_operators_door(void **state)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int door = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char dir[] = "/tmp/bh-test-XXXXXX", path[64], other[64];
+	struct bh_diags d = {};
+	struct bh_client c;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/control.sock", dir);
+	snprintf(other, sizeof(other), "%s/other.sock", dir);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/operator.sock", dir);
+	assert_int_equal(bind(door, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(door, 1), 0);
+	assert_int_equal(bh_client_open(&c, path, &d), geteuid() == 0 ? 0 : -ENOENT);
+	bh_client_close(&c);
+	assert_int_equal(bh_client_open(&c, other, &d), -ENOENT);
+	bh_client_close(&c);
+	/* nobody listens there any more */
+	close(door);
+	assert_int_equal(bh_client_open(&c, path, &d), -ENOENT);
+	bh_client_close(&c);
+	assert_int_equal(unlink(addr.sun_path), 0);
+	assert_int_equal(rmdir(dir), 0);
+	bh_diags_clear(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),	   cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_no_answers), cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_too_much),   cmocka_unit_test(test_silence),
-		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_paths),	   cmocka_unit_test(test_the_operators_door),
 	};
 
 	return cmocka_run_group_tests_name("cli_client", tests, NULL, NULL);

@@ -457,6 +457,33 @@ static void a_dead_agents_socket(void **state)
 	assert_true(S_ISSOCK(st.st_mode));
 }
 
+/* Fifty stand before the other one, and came first. */
+static void the_operators_door(void **state)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct bh_agent *a = *state;
+	int crowd[50], fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(crowd); i++) {
+		crowd[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/control.sock", test_dir);
+		assert_int_equal(connect(crowd[i], (struct sockaddr *)&addr, sizeof(addr)), 0);
+	}
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/operator.sock", test_dir);
+	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(stat(addr.sun_path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_true(sd_event_run(a->event, 0) > 0);
+	assert_int_equal(clients(a), 1);
+	assert_true(sd_event_run(a->event, 0) > 0);
+	assert_true(clients(a) > 1);
+	close(fd);
+	for (size_t i = 0; i < ARRAY_SIZE(crowd); i++)
+		close(crowd[i]);
+	pump(a);
+}
+
 static void a_path_too_long(void **state)
 {
 	_cleanup_(bh_server_closep) struct bh_server *second = NULL;
@@ -493,6 +520,7 @@ int main(void)
 		TEST(does_not_read),
 		TEST(too_slow),
 		TEST(a_dead_agents_socket),
+		TEST(the_operators_door),
 		TEST(a_path_too_long),
 	};
 
