@@ -18,7 +18,7 @@
 /* Users may come from elsewhere than files: asked anew after so long, whatever the files say. */
 #define USERS_NS (300ull * 1000000000)
 
-/* Our programs on devices, in ticks: the question costs a look at every device there is. */
+/* Whose program an XDP link's device runs, in ticks: that costs a look at every device there is. */
 #define NICS_EVERY 5
 
 void bh_watch_forwarding(struct bh_agent *a)

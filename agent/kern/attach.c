@@ -249,6 +249,9 @@ bool bh_kern_holds(const struct bh_kern *k)
 		if (!row.ok && bh_has(k, bh_progs[i].needs))
 			return false;
 	}
+	for (size_t i = 0; i < k->n_nic; i++)
+		if (!bh_nic_holds(k, &k->nic[i]))
+			return false;
 	return !*bh_kern_pins(k, pins);
 }
 

@@ -258,7 +258,10 @@ size_t bh_kern_optional(const char *ret[BH_OPTIONAL_MAX]);
 /* What is wrong with the pins; "" if nothing is. Return: @ret. */
 const char *bh_kern_pins(const struct bh_kern *k, char ret[BH_PINS_TEXT]);
 
-/* Is every hook that is no device's attached, and everything pinned? Cheap. */
+/*
+ * Is every hook attached that was, and everything pinned? Cheap: of devices only our own links and
+ * filters are asked, not all that there is.
+ */
 bool bh_kern_holds(const struct bh_kern *k);
 
 /* Fills up to @max rows from the links themselves (not from memory). Returns how many. */

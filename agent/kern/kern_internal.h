@@ -322,6 +322,8 @@ const char *bh_nic_in_mode(const struct bh_kern *k, const struct bh_nic *nic);
 const char *bh_nic_out_mode(const struct bh_kern *k, const struct bh_nic *nic);
 /* Is each of its links pinned? */
 bool bh_nic_pinned(const struct bh_kern *k, const struct bh_nic *nic);
+/* What was attached to it still is. Without a look at other devices; see bh_nic_in_mode(). */
+bool bh_nic_holds(const struct bh_kern *k, const struct bh_nic *nic);
 int bh_nic_detach_all(struct bh_kern *k);
 /* Is this the name of a device's link? */
 bool bh_nic_is_pin(const char *pin);

@@ -146,18 +146,37 @@ static int xdp_prog_on(int ifindex, __u32 *ret_id, int *ret_flags)
  * question takes a socket and memory: while there is none, nothing is taken off for want of an
  * answer.
  */
+/* The ifindex of a tcx link stands where that of an XDP link does; a detached one has none. */
+static bool link_holds(const struct bh_nic *nic, enum bh_nic_link which,
+		       struct bpf_link_info *ret_info)
+{
+	return nic->link[which] >= 0 && bh_link_info(nic->link[which], ret_info) == 0 &&
+	       ret_info->xdp.ifindex == (__u32)nic->ifindex;
+}
+
 static bool link_alive(const struct bh_nic *nic, enum bh_nic_link which)
 {
 	struct bpf_link_info info;
 	__u32 prog = 0;
 	int flags = 0;
 
-	/* the ifindex of a tcx link stands where that of an XDP link does */
-	if (nic->link[which] < 0 || bh_link_info(nic->link[which], &info) < 0 ||
-	    info.xdp.ifindex != (__u32)nic->ifindex)
+	if (!link_holds(nic, which, &info))
 		return false;
 	return which != BH_NIC_LINK_XDP || xdp_prog_on(nic->ifindex, &prog, &flags) < 0 ||
 	       prog == info.prog_id;
+}
+
+bool bh_nic_holds(const struct bh_kern *k, const struct bh_nic *nic)
+{
+	struct bpf_link_info info;
+
+	for (int i = 0; i < BH_NIC_LINKS; i++)
+		if (nic->link[i] >= 0 && !link_holds(nic, i, &info))
+			return false;
+	for (enum bh_dir dir = BH_IN; dir <= BH_OUT; dir++)
+		if (nic->clsact[dir] && !bh_clsact_present(k, nic, dir))
+			return false;
+	return true;
 }
 
 void bh_nic_link_drop(struct bh_kern *k, struct bh_nic *nic, enum bh_nic_link which)

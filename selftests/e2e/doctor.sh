@@ -162,8 +162,7 @@ wait_for 5 bh shop status
 xdp=$(on shop ls "$pins/links" | grep '^xdp_.*_eth1$')
 check "a device's program removed" caught '^FAIL +xdp eth1 +hook xdp eth1 is missing' --quick -- \
 	on shop bpftool link detach pinned "$pins/links/$xdp"
-# programs on devices are looked at every five seconds
-wait_for 10 bh shop status
+check "put back within a second or two" wait_for 3 bh shop status
 doctor
 is "all is well again" 0 $?
 
