@@ -265,7 +265,7 @@ static int door_open(struct bh_server *s, enum bh_door_id id, struct bh_diags *d
 	r = sd_event_add_io(s->agent->event, &door->source, door->fd, EPOLLIN, on_connect, s);
 	if (r >= 0)
 		r = sd_event_source_set_priority(door->source,
-						 readers ? BH_CONN_FIRST : BH_DOOR_FIRST);
+						 readers ? BH_DOOR_NEXT : BH_CONN_FIRST);
 	/* also where even the spare was lost: nothing can be done but to wait */
 	if (r >= 0)
 		r = sd_event_source_set_ratelimit(door->source, GOES_USEC, GOES);

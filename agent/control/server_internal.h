@@ -9,10 +9,13 @@
 
 /* More requests than this in memory at once are turned away: operators' and others' apart. */
 #define BH_SERVER_MAX_BYTES_IN (16u << 20)
-/* Who comes, and an operator with one request, go before all the others. */
+/*
+ * Who comes by the operator's door and an operator with one request go before all the others, and
+ * have their turn one after the other: else who storms that door would starve who is in.
+ */
 #define BH_CONN_FIRST (SD_EVENT_PRIORITY_NORMAL - 10)
-/* Who comes by the operator's door, before who comes by the other. */
-#define BH_DOOR_FIRST (BH_CONN_FIRST - 1)
+/* Who comes by the other door. */
+#define BH_DOOR_NEXT (BH_CONN_FIRST + 1)
 /* A client that follows and is so far behind is dropped. */
 #define BH_CONN_MAX_BEHIND (1u << 20)
 

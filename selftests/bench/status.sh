@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # How long root waits for `status` with 10 000 rules and 1000 hostile clients on the socket, next to
 # how long with neither. Run by `make bench`: status.sh [-o FILE]. It fails where root is turned
-# away or gets no answer, and says where the goal is missed.
+# away or gets no answer, or where the goal is missed; but for the last row, which is no goal.
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh
 . "$(dirname "$0")/../lib/host.sh"
@@ -11,7 +11,7 @@ out=/dev/null
 [ "${1:-}" = -o ] && out=$2
 
 RULES=10000 ASKS=${ASKS:-500} GOAL_MS=50 NOBODY=65534 READERS=64123
-rows="" bad=0 floor_p99=""
+rows="" bad=0 floor_p99="" goal=yes
 scope_begin bh-test
 host_make shop || exit 1
 dir=$SCOPE_DIR/shop sock=$SCOPE_DIR/shop/run/control.sock
@@ -67,9 +67,11 @@ measure() { # what rules clients
 	ratio=$(awk -v a="${p99:-0}" -v b="$floor_p99" 'BEGIN { printf "%.1f", a / b }')
 	printf '%-28s %6d %6d %9s %9s %9s %7s %6d %6d\n' "$1" "$2" "$3" "${p50:--}" "${p99:--}" \
 		"${max:--}" "$ratio" "$away" "$lost"
-	[ $((away + lost)) = 0 ] || bad=1
-	awk -v p="${p99:-1e9}" -v g=$GOAL_MS 'BEGIN { exit p < g }' &&
+	[ $((away + lost)) = 0 ] || [ "$goal" = no ] || bad=1
+	if awk -v p="${p99:-1e9}" -v g=$GOAL_MS 'BEGIN { exit p < g }'; then
 		echo "goal missed: p99 of status is $p99 ms beside $1, wanted $GOAL_MS"
+		[ "$goal" = no ] || bad=1
+	fi
 	rows+="${rows:+, }{\"what\": \"$1\", \"rules\": $2, \"clients\": $3, \"answered\": $answered,
    \"away\": $away, \"lost\": $lost, \"p50_ms\": ${p50:-null}, \"p99_ms\": ${p99:-null},
    \"max_ms\": ${max:-null}, \"p99_of_floor\": $ratio}"
@@ -100,7 +102,8 @@ done
 kinds=(idle half deaf huge garbage greedy storm storm)
 beside "readers: all kinds" "${reader[@]}"
 beside "a service's root: all kinds" --clear-groups
-sock=$operator
+# there he stands in the operator's own queue, and may keep it full: shown, and no goal
+sock=$operator goal=no ASKS=$((ASKS / 10))
 beside "the same, at root's own" --clear-groups
 printf '{"bench": "status", "version": "%s", "kernel": "%s", "ok": %s, "rows": [\n  %s]}\n' \
 	"$(bh shop -o json version | python3 -c 'import json, sys
