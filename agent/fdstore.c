@@ -133,6 +133,9 @@ static int keep(void *ctx, const char *name, int fd, __u32 id)
 	row->seen = true;
 	snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
 	r = sd_pid_notify_with_fds(0, 0, text, &fd, 1);
+	/* not handed over: the next save does it */
+	if (r < 0)
+		s->n--;
 	return r < 0 ? r : 0;
 }
 

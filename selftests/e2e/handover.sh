@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Upgrade and downgrade between two builds whose maps have different layouts, under load, killed in
 # the middle, with a map that can't be read: somebody judges all the time, and who talks goes on
-# talking. LIMIT_S=600. Run by selftests/run; WINDOWS=full for a hundred handovers; HANDOVERS and
+# talking. LIMIT_S=300. Run by selftests/run; WINDOWS=full for a hundred handovers; HANDOVERS and
 # KILLS for other numbers.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
