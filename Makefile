@@ -5,7 +5,7 @@
 #   ROOMS=...   only these rooms of agent/     T=30      seconds of each fuzz target
 #   DESTDIR= PREFIX=/usr                       TESTS=pat only tests whose name has this in it
 #   SBINDIR= UNITDIR= ZSHDIR=   where a distribution has daemons, units and zsh's completions
-#   ABI=3   another layout of the maps, to upgrade to and from; never for use
+#   ABI=4   another layout of the maps, to upgrade to and from; never for use
 #   BREAK=1 promises can be broken, one by one, to see their tests fail; never for use
 
 VERSION := 0.1.0

@@ -21,6 +21,7 @@
 #include "fdstore.h"
 #include "holds.h"
 #include "place.h"
+#include "telemetry/telemetry.h"
 #include "workload/users.h"
 
 /* As in bpf/maps.h: said here too, so that `status` can tell how much is left. */
@@ -37,6 +38,7 @@ static void on_event(void *ctx, const struct bh_event *ev)
 	if (ev->type < ARRAY_SIZE(a->sessions))
 		a->sessions[ev->type]++;
 	bh_flows_add(a->flows, &flow);
+	bh_telemetry_flow(a->telemetry, &flow);
 	bh_trial_event(a, ev);
 	if (a->server)
 		bh_server_event(a->server, ev);
@@ -119,7 +121,8 @@ static int make_parts(struct bh_agent *a, struct bh_diags *d)
 	a->live.numbers = bh_numbers_new();
 	a->cgroups = bh_cgroups_new(a->opts.cgroup_root);
 	a->flows = bh_flows_new();
-	if (!a->live.numbers || !a->cgroups || !a->flows)
+	a->telemetry = bh_telemetry_new();
+	if (!a->live.numbers || !a->cgroups || !a->flows || !a->telemetry)
 		return -ENOMEM;
 	/* a full disk is no reason not to enforce; changes will say that they are not logged */
 	if (bh_audit_open(a->opts.state_dir, a->clock, &audit, &a->audit) < 0) {
@@ -238,6 +241,7 @@ static void clear(struct bh_agent *a)
 	bh_audit_close(a->audit);
 	bh_holds_free(a->holds);
 	bh_history_close(a->history);
+	bh_telemetry_free(a->telemetry);
 	bh_flows_free(a->flows);
 	bh_cgroups_free(a->cgroups);
 	bh_live_clear(&a->live);

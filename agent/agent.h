@@ -14,14 +14,16 @@
 #include "kern/kern.h"
 #include "net/net.h"
 #include "policy/compile.h"
+#include "policy/settings.h"
 #include "workload/cgroup.h"
 
-struct bh_audit;   /* control/audit.h */
-struct bh_flows;   /* control/flows.h */
-struct bh_history; /* control/history.h */
-struct bh_server;  /* control/server.h */
-struct bh_newborn; /* workload/newborn.h */
-struct bh_holds;   /* holds.h */
+struct bh_audit;     /* control/audit.h */
+struct bh_flows;     /* control/flows.h */
+struct bh_history;   /* control/history.h */
+struct bh_server;    /* control/server.h */
+struct bh_newborn;   /* workload/newborn.h */
+struct bh_holds;     /* holds.h */
+struct bh_telemetry; /* telemetry/telemetry.h */
 
 /* --- options.c, config.c: what it is set to ------------------------------------------------ */
 
@@ -49,6 +51,7 @@ struct bh_agent_opts {
 	__u32 emergency_s, emergency_max_s;
 	__u64 audit_max_bytes;
 	unsigned int audit_keep;
+	struct bh_settings_telemetry telemetry; /* its strings are malloced */
 	char *refused; /* why not all of the file is used, at start; NULL: all is */
 };
 
@@ -117,6 +120,7 @@ struct bh_agent {
 	struct bh_cgroups *cgroups; /* names: use bh_agent_cgroup() */
 	struct bh_server *server;
 	struct bh_flows *flows;
+	struct bh_telemetry *telemetry;
 	struct bh_audit *audit;
 	struct bh_holds *holds;
 	struct bh_fdstore *fdstore;
@@ -133,7 +137,7 @@ struct bh_agent {
 	__u64 emergency_ns;	    /* when that is, boot time; 0: there is none */
 	bool no_policy; /* failsafes only: this host enforced once and its map can't be read */
 	bool detached;	/* by `bulkhead detach`: nothing is enforced until the next apply */
-	__u64 sessions[BH_EVENT_END + 1]; /* by enum bh_event_type, since the start */
+	__u64 sessions[BH_EVENT_TYPES]; /* by enum bh_event_type, since the start */
 
 	/* what is wrong, for `status`; "" = nothing */
 	char state_trouble[BH_TROUBLE_MAX]; /* the map on disk can't be used, and why */

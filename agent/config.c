@@ -108,6 +108,21 @@ static void take_times(const struct bh_settings *s, struct bh_agent_opts *o)
 					: MIN((__u32)BH_EMERGENCY_DEFAULT_S, o->emergency_max_s);
 }
 
+static int take_telemetry(const struct bh_settings_telemetry *t, struct bh_agent_opts *o)
+{
+	char *file = NULL, *metrics = NULL;
+	int r = take_path(&file, NULL, t->file.path);
+
+	if (r == 0)
+		r = take_path(&metrics, NULL, t->metrics.file);
+	o->telemetry = *t;
+	o->telemetry.file.path = file;
+	o->telemetry.metrics.file = metrics;
+	if (!t->update_s)
+		o->telemetry.update_s = BH_SETTINGS_UPDATE_S;
+	return r;
+}
+
 /* A key that the command line says counts from there, whole. */
 static int merge(const struct bh_agent_opts *line, const struct bh_settings *s, struct bh_diags *d,
 		 struct bh_agent_opts *o)
@@ -122,6 +137,8 @@ static int merge(const struct bh_agent_opts *line, const struct bh_settings *s, 
 		r = take_path(&o->cgroup_root, line->cgroup_root, s->cgroup_root);
 	if (r == 0)
 		r = take_nics(line, s, o);
+	if (r == 0)
+		r = take_telemetry(&s->telemetry, o);
 	if (r < 0)
 		return r;
 	o->take_over = line->take_over || s->take_over;
@@ -278,6 +295,8 @@ static void take_over_from(struct bh_agent *a, struct bh_agent_opts *new)
 	o->emergency_max_s = new->emergency_max_s;
 	o->audit_max_bytes = new->audit_max_bytes;
 	o->audit_keep = new->audit_keep;
+	o->telemetry = new->telemetry;
+	new->telemetry = old.telemetry;
 	bh_config_use(a);
 }
 

@@ -165,5 +165,7 @@ void bh_agent_opts_clear(struct bh_agent_opts *o)
 	free(o->nic);
 	free(o->config);
 	free(o->refused);
+	free((char *)o->telemetry.file.path);
+	free((char *)o->telemetry.metrics.file);
 	*o = (struct bh_agent_opts){0};
 }

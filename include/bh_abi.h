@@ -16,13 +16,13 @@
 #include <linux/types.h>
 
 #ifndef BH_ABI
-#define BH_ABI 2
+#define BH_ABI 3
 #endif
 /* Moves with the layout or the meaning of struct bh_facts, bh_session, bh_udp and bh_bound. */
 #define BH_ABI_SOCKETS 1
 
-/* A build of another ABI, to hand over to and from: see `make ABI=3`. */
-#if BH_ABI != 2
+/* A build of another ABI, to hand over to and from: see `make ABI=4`. */
+#if BH_ABI != 3
 #define BH_OTHER_LAYOUT __u64 other_layout[2];
 #define BH_OTHER_BYTES	16
 #else

@@ -18,14 +18,16 @@ struct bh_count {
 };
 BH_ASSERT_SIZE(struct bh_count, 16);
 
-/* bh_stats: per CPU; sent + lost = seen */
+/* bh_stats: per CPU; sent + suppressed + lost = seen */
 enum bh_stat {
 	BH_STAT_EVENTS_SEEN = 0,
 	BH_STAT_EVENTS_SENT,
 	BH_STAT_EVENTS_LOST,
 	BH_STAT_CGROUPS_LOST, /* a new cgroup found no room */
 	BH_STAT_LISTENERS_LOST,
-	BH_STAT_SLOTS_REUSED, /* a live UDP peer was forgotten for a newer one */
+	BH_STAT_SLOTS_REUSED,	   /* a live UDP peer was forgotten for a newer one */
+	BH_STAT_EVENTS_SUPPRESSED, /* denies alike, above the limit */
+	BH_STAT_FLOWS_LOST,	   /* datagrams whose peer found no room in bh_flows */
 	BH_STAT_MAX,
 };
 
@@ -34,7 +36,21 @@ enum bh_event_type {
 	BH_EVENT_DENY = 2,
 	BH_EVENT_WOULD_DENY = 3, /* observe mode: passed, would have been denied */
 	BH_EVENT_END = 4,
+	BH_EVENT_UPDATE = 5, /* a session goes on: what it counted since it was last told of */
+	BH_EVENT_TYPES,
 };
+
+/* What the first payload of each side looked like; observed, nobody rests on it. */
+enum bh_crypt {
+	BH_CRYPT_NONE = 0, /* no payload was seen */
+	BH_CRYPT_UNKNOWN,
+	BH_CRYPT_PLAIN, /* text */
+	BH_CRYPT_SSH,
+	BH_CRYPT_QUIC,
+	BH_CRYPT_TLS, /* the larger one of both sides' is told */
+};
+
+#define BH_COMM_MAX 16 /* of a task's name with its NUL, as the kernel's TASK_COMM_LEN */
 
 enum bh_hook {
 	BH_HOOK_XDP = 0,
@@ -51,6 +67,10 @@ enum bh_hook {
 	BH_HOOK_MAX,
 };
 
+/*
+ * Counters are what the flow counted since it was last told of, so that a flow's events add up to
+ * what it counted. Bytes are payload behind the transport header; a GSO packet counts as its segments.
+ */
 struct bh_event {
 	__u64 time_ns;
 	__u64 gen;
@@ -62,7 +82,7 @@ struct bh_event {
 	__u32 rule;
 	__u32 uid;
 	__u32 ifindex;
-	__u32 pid; /* where a process asked (connect, bind, sendmsg); else 0 */
+	__u32 pid; /* who connected, else who made the socket (of a child: its listener); 0 = unknown */
 	__u16 local_port;
 	__u16 remote_port;
 	__u16 reason; /* enum bh_reason */
@@ -70,13 +90,19 @@ struct bh_event {
 	__u8 hook;    /* enum bh_hook */
 	__u8 dir;
 	__u8 proto;
-	__u16 icmp; /* type << 8 | code */
-	__u32 pad;
-	__u64 packets[2]; /* end: by enum bh_dir */
+	__u16 icmp;	  /* type << 8 | code */
+	__u32 suppressed; /* denies alike that were not told since the last that was */
+	__u64 packets[2]; /* update, end: by enum bh_dir */
 	__u64 bytes[2];
 	__u64 begin_ns;
+	__u64 last_ns;	/* of its last packet; 0 = not known */
+	__u32 rtt_us;	/* smoothed; TCP's end and update; 0 = not known */
+	__u8 tcp_flags; /* all that were seen, both ways */
+	__u8 crypt;	/* enum bh_crypt */
+	__u16 pad;
+	char comm[BH_COMM_MAX]; /* of @pid, at that time */
 };
-BH_ASSERT_SIZE(struct bh_event, 136);
+BH_ASSERT_SIZE(struct bh_event, 168);
 
 /*
  * bh_audit[0]: the last record of the audit log, so that a tail that somebody cut off is missed.

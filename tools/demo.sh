@@ -188,7 +188,7 @@ expect_web_open() {
 }
 
 inner_map() { # name of a table by side: the id of the live one
-	on shop bpftool -j map dump pinned "$SCOPE_DIR/shop/bpf/bulkhead/v2/maps/$1" |
+	on shop bpftool -j map dump pinned "$SCOPE_DIR/shop/bpf/bulkhead/v3/maps/$1" |
 		python3 -c '
 import json, sys
 rows = {}

@@ -103,37 +103,6 @@ struct bh_flow bh_flow_of(struct bh_agent *a, const struct bh_event *ev)
 	};
 }
 
-bool bh_flow_is_denied(const struct bh_event *ev)
-{
-	return ev->type == BH_EVENT_DENY || ev->type == BH_EVENT_WOULD_DENY;
-}
-
-static const char *type_word(const struct bh_event *ev)
-{
-	static const char *const words[] = {
-		[BH_EVENT_BEGIN] = "begin",
-		[BH_EVENT_DENY] = "deny",
-		[BH_EVENT_WOULD_DENY] = "would_deny",
-		[BH_EVENT_END] = "end",
-	};
-
-	return ev->type < ARRAY_SIZE(words) && words[ev->type] ? words[ev->type] : "unknown";
-}
-
-static const char *hook_word(const struct bh_event *ev)
-{
-	static const char *const words[BH_HOOK_MAX] = {
-		[BH_HOOK_XDP] = "xdp",	       [BH_HOOK_SKB_IN] = "skb_in",
-		[BH_HOOK_SKB_OUT] = "skb_out", [BH_HOOK_CONNECT] = "connect",
-		[BH_HOOK_SENDMSG] = "sendmsg", [BH_HOOK_BIND] = "bind",
-		[BH_HOOK_LISTEN] = "listen",   [BH_HOOK_CREATE] = "create",
-		[BH_HOOK_RELEASE] = "release", [BH_HOOK_EGRESS] = "egress",
-		[BH_HOOK_JUDGE] = "judge",
-	};
-
-	return ev->hook < BH_HOOK_MAX && words[ev->hook] ? words[ev->hook] : "unknown";
-}
-
 /* An address of zeroes is one that is not known yet (connect), or at all (create). */
 static json_t *end_json(const struct bh_addr *addr, __u16 port, __u32 identity, const char *segment)
 {
@@ -160,13 +129,13 @@ json_t *bh_flow_json(const struct bh_flow *flow)
 	char proto[BH_PROTO_WORD];
 
 	return json_pack("{s:o s:s s:s s:o s:o s:o s:s s:o s:I s:s s:I s:o s:o s:o s:o}", "time",
-			 bh_json_wall_time(flow->wall_ms), "type", type_word(ev), "direction",
+			 bh_json_wall_time(flow->wall_ms), "type", bh_flow_type(ev), "direction",
 			 ev->dir == BH_OUT ? "egress" : "ingress", "proto",
 			 json_string(bh_proto_word(ev->proto, icmp ? ev->icmp : 0, proto)), "local",
 			 local_json(flow), "remote",
 			 end_json(&ev->remote_addr, ev->remote_port, ev->remote, flow->remote),
 			 "reason", bh_reason_name(ev->reason), "rule", bh_json_text(flow->rule),
-			 "generation", (json_int_t)ev->gen, "hook", hook_word(ev), "pid",
+			 "generation", (json_int_t)ev->gen, "hook", bh_flow_hook(ev), "pid",
 			 (json_int_t)ev->pid, "packets_in", bh_json_u64(ev->packets[BH_IN]),
 			 "bytes_in", bh_json_u64(ev->bytes[BH_IN]), "packets_out",
 			 bh_json_u64(ev->packets[BH_OUT]), "bytes_out",

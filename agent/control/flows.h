@@ -8,20 +8,12 @@
 
 #include <jansson.h>
 #include "../agent.h"
+#include "../telemetry/flow.h"
 
 #define BH_FLOWS_KEPT 4096
 
-/* An event with the names that its numbers had when it came. NULL: not known. */
-struct bh_flow {
-	struct bh_event ev;
-	int64_t wall_ms;
-	const char *cgroup, *local, *remote, *rule;
-};
-
 /* The names belong to @a and hold until it learns others. */
 struct bh_flow bh_flow_of(struct bh_agent *a, const struct bh_event *ev);
-/* Denied, or would have been. */
-bool bh_flow_is_denied(const struct bh_event *ev);
 /* A row as proto.h has it. NULL: no memory. */
 json_t *bh_flow_json(const struct bh_flow *flow);
 

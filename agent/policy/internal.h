@@ -134,6 +134,13 @@ extern const struct bh_keys bh_keys_map, bh_keys_map_default, bh_keys_default, b
 	bh_keys_failsafe, bh_keys_assert, bh_keys_selector, bh_keys_cidrs;
 /* Of the agent's settings (settings.c). */
 extern const struct bh_keys bh_keys_settings, bh_keys_confirm, bh_keys_emergency, bh_keys_audit;
+/* settings_telemetry.c */
+extern const struct bh_keys bh_keys_telemetry, bh_keys_flow_file, bh_keys_flow_journal,
+	bh_keys_metrics, bh_keys_ipfix;
+/* obj: struct bh_settings */
+void bh_settings_telemetry(struct bh_parse *p, void *obj, const struct bh_yaml *y);
+void bh_settings_span(struct bh_parse *p, const struct bh_yaml *y, __u32 max, __u32 *ret);
+void bh_settings_path(struct bh_parse *p, const struct bh_yaml *y, const char **ret);
 
 /* Every key of map @y to its function; unknown and missing ones are errors. */
 void bh_parse_keys(struct bh_parse *p, const struct bh_yaml *y, const struct bh_keys *keys,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "../base/log.h"
+#include "internal.h"
 #include "settings.h"
 #include "when.h"
 
@@ -21,7 +22,7 @@ struct owned_settings {
 
 /* --- single values -------------------------------------------------------------------------- */
 
-static void want_span(struct bh_parse *p, const struct bh_yaml *y, __u32 max, __u32 *ret)
+void bh_settings_span(struct bh_parse *p, const struct bh_yaml *y, __u32 max, __u32 *ret)
 {
 	const char *s = bh_want_text(p, y);
 	struct bh_fault f;
@@ -37,7 +38,7 @@ static void want_span(struct bh_parse *p, const struct bh_yaml *y, __u32 max, __
 		*ret = (__u32)n;
 }
 
-static void want_dir(struct bh_parse *p, const struct bh_yaml *y, const char **ret)
+void bh_settings_path(struct bh_parse *p, const struct bh_yaml *y, const char **ret)
 {
 	const char *s = bh_want_text(p, y);
 
@@ -108,7 +109,7 @@ static void set_without(struct bh_parse *p, void *obj, const struct bh_yaml *y)
 
 static void confirm_default(struct bh_parse *p, void *obj, const struct bh_yaml *y)
 {
-	want_span(p, y, BH_SETTINGS_CONFIRM_MAX_S, &((struct bh_settings *)obj)->confirm_s);
+	bh_settings_span(p, y, BH_SETTINGS_CONFIRM_MAX_S, &((struct bh_settings *)obj)->confirm_s);
 }
 
 static const struct bh_key confirm_keys[] = {{"default", confirm_default, false}};
@@ -125,13 +126,13 @@ static void emergency_default(struct bh_parse *p, void *obj, const struct bh_yam
 	struct bh_settings *s = obj;
 
 	s->emergency_pos = y->pos;
-	want_span(p, y, BH_SETTINGS_EMERGENCY_LIMIT_S, &s->emergency_s);
+	bh_settings_span(p, y, BH_SETTINGS_EMERGENCY_LIMIT_S, &s->emergency_s);
 }
 
 static void emergency_max(struct bh_parse *p, void *obj, const struct bh_yaml *y)
 {
-	want_span(p, y, BH_SETTINGS_EMERGENCY_LIMIT_S,
-		  &((struct bh_settings *)obj)->emergency_max_s);
+	bh_settings_span(p, y, BH_SETTINGS_EMERGENCY_LIMIT_S,
+			 &((struct bh_settings *)obj)->emergency_max_s);
 }
 
 static const struct bh_key emergency_keys[] = {
@@ -206,31 +207,38 @@ static void set_log_level(struct bh_parse *p, void *obj, const struct bh_yaml *y
 
 static void set_state_dir(struct bh_parse *p, void *obj, const struct bh_yaml *y)
 {
-	want_dir(p, y, &((struct bh_settings *)obj)->state_dir);
+	bh_settings_path(p, y, &((struct bh_settings *)obj)->state_dir);
 }
 
 static void set_runtime_dir(struct bh_parse *p, void *obj, const struct bh_yaml *y)
 {
-	want_dir(p, y, &((struct bh_settings *)obj)->runtime_dir);
+	bh_settings_path(p, y, &((struct bh_settings *)obj)->runtime_dir);
 }
 
 static void set_pin_dir(struct bh_parse *p, void *obj, const struct bh_yaml *y)
 {
-	want_dir(p, y, &((struct bh_settings *)obj)->pin_dir);
+	bh_settings_path(p, y, &((struct bh_settings *)obj)->pin_dir);
 }
 
 static void set_cgroup_root(struct bh_parse *p, void *obj, const struct bh_yaml *y)
 {
-	want_dir(p, y, &((struct bh_settings *)obj)->cgroup_root);
+	bh_settings_path(p, y, &((struct bh_settings *)obj)->cgroup_root);
 }
 
 static const struct bh_key keys[] = {
-	{"version", set_version, true},		 {"interfaces", set_interfaces, false},
-	{"take_over", set_take_over, false},	 {"without", set_without, false},
-	{"log_level", set_log_level, false},	 {"state_dir", set_state_dir, false},
-	{"runtime_dir", set_runtime_dir, false}, {"pin_dir", set_pin_dir, false},
-	{"cgroup_root", set_cgroup_root, false}, {"confirm", set_confirm, false},
-	{"emergency", set_emergency, false},	 {"audit", set_audit, false},
+	{"version", set_version, true},
+	{"interfaces", set_interfaces, false},
+	{"take_over", set_take_over, false},
+	{"without", set_without, false},
+	{"log_level", set_log_level, false},
+	{"state_dir", set_state_dir, false},
+	{"runtime_dir", set_runtime_dir, false},
+	{"pin_dir", set_pin_dir, false},
+	{"cgroup_root", set_cgroup_root, false},
+	{"confirm", set_confirm, false},
+	{"emergency", set_emergency, false},
+	{"audit", set_audit, false},
+	{"telemetry", bh_settings_telemetry, false},
 };
 const struct bh_keys bh_keys_settings = {"a settings file", keys, ARRAY_SIZE(keys)};
 

@@ -23,6 +23,15 @@
 #define BH_SETTINGS_AUDIT_MAX_BYTES   (256u << 20)
 #define BH_SETTINGS_AUDIT_KEEP_MAX    90u /* older files */
 
+#define BH_SETTINGS_UPDATE_S	    60u /* of a flow that goes on */
+#define BH_SETTINGS_UPDATE_MAX_S    3600u
+#define BH_SETTINGS_FLOWS_BYTES	    (64u << 20)
+#define BH_SETTINGS_FLOWS_MIN_BYTES (64u << 10)
+#define BH_SETTINGS_FLOWS_MAX_BYTES (1ull << 40)
+#define BH_SETTINGS_FLOWS_KEEP	    8u /* older files */
+#define BH_SETTINGS_FLOWS_KEEP_MAX  1000u
+#define BH_SETTINGS_IPFIX_PORT	    4739u
+
 /* What a device may be given: auto, native, generic, tc, off. */
 extern const char *const bh_settings_modes[];
 extern const size_t bh_n_settings_modes;
@@ -33,6 +42,39 @@ extern const size_t bh_n_settings_features;
 struct bh_settings_nic {
 	char name[IF_NAMESIZE];
 	size_t mode; /* index into bh_settings_modes */
+};
+
+/* What `events` may name; bit i of struct bh_settings_sink.events is type i of enum bh_event_type. */
+extern const char *const bh_settings_events[];
+extern const size_t bh_n_settings_events;
+
+#define BH_SETTINGS_EVENTS_SAID (1u << 31) /* also where the list is empty */
+
+/* Where something listens; port 0: it was not said. */
+struct bh_settings_end {
+	struct bh_addr addr;
+	__u16 port;
+};
+
+struct bh_settings_telemetry {
+	__u32 update_s;
+	struct {
+		const char *path;
+		__u64 max_bytes, keep;
+		__u32 events;
+	} file;
+	struct {
+		__u32 events;
+	} journal;
+	struct {
+		const char *file;
+		struct bh_settings_end listen; /* of loopback */
+	} metrics;
+	struct {
+		struct bh_settings_end collector; /* UDP */
+		__u64 domain;
+		__u32 events;
+	} ipfix;
 };
 
 /* What is 0, NULL or false was not said. */
@@ -47,6 +89,7 @@ struct bh_settings {
 	__u32 emergency_s, emergency_max_s;
 	__u64 audit_max_bytes, audit_keep;
 	struct bh_pos emergency_pos; /* of its default */
+	struct bh_settings_telemetry telemetry;
 };
 
 /**

@@ -187,7 +187,7 @@ static void test_names_that_are_none(void **state)
 		"../links/a",
 		"v/links/a",
 		"v2x/links/a",
-		"/v2/links/a",
+		"/v3/links/a",
 		"v2/etc/a",
 		"v2/maps_new/a",
 		"v02147483648/links/a",

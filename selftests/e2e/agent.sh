@@ -68,7 +68,7 @@ is_closed() { # when
 # shellcheck disable=SC2317,SC2086  # called by check; plain names
 lose_power() {
 	agent_kill shop KILL
-	on shop rm -rf "$dir/bpf/bulkhead/v2"
+	on shop rm -rf "$dir/bpf/bulkhead/v3"
 	[ "$(ask shop $report tcp 10.77.0.1 6379)" = answered ]
 }
 
@@ -131,7 +131,7 @@ is "one that nobody named is left alone" False "$(field '"eth3" in str(d["hooks"
 
 # --- somebody takes a hook away ---------------------------------------------------------------------
 
-pin=$dir/bpf/bulkhead/v2/links
+pin=$dir/bpf/bulkhead/v3/links
 # it looks each second: if status finds it mended already, the log has it
 # shellcheck disable=SC2317  # called by check
 told() {
@@ -215,7 +215,7 @@ start
 # --- another tool's program -----------------------------------------------------------------------------
 
 check "stopped" agent_kill shop TERM
-on shop rm -rf "$dir/bpf/bulkhead/v2"
+on shop rm -rf "$dir/bpf/bulkhead/v3"
 cat > "$SCOPE_DIR/foreign.c" <<'C'
 __attribute__((section("xdp"), used)) int foreign(void *ctx) { return 2; }
 C

@@ -67,7 +67,7 @@ by_hand() {
 }
 
 pinned() {
-	on shop bpftool -j map dump pinned "$dir/bpf/bulkhead/v2/maps/bh_audit" |
+	on shop bpftool -j map dump pinned "$dir/bpf/bulkhead/v3/maps/bh_audit" |
 		jq -r '.[0].formatted.value.seq'
 }
 
@@ -112,12 +112,12 @@ is "what was refused is there with its error" "false the file is empty" \
 	"$(records 'select(.seq == 5) | "\(.ok) \(.error)"')"
 
 # What the agent does by itself.
-on shop bpftool link detach pinned "$dir/bpf/bulkhead/v2/links/bh_connect4" 2> /dev/null
+on shop bpftool link detach pinned "$dir/bpf/bulkhead/v3/links/bh_connect4" 2> /dev/null
 check "a hook that was put back is recorded" \
 	wait_for 8 eval "records 'select(.event == \"hooks\").counts.hooks' | grep -qx 1"
 is "as the agent's own doing" agent "$(records 'select(.event == "hooks").by')"
 agent_kill shop KILL > /dev/null
-on shop rm -rf "$dir/bpf/bulkhead/v2"
+on shop rm -rf "$dir/bpf/bulkhead/v3"
 start
 is "so is the map that a reboot puts on again" 1 "$(records 'select(.event == "restore").seq' | wc -l)"
 check "verify" verify
@@ -204,7 +204,7 @@ tampered() { # how kind line
 	fi
 	# back to what it was, heads and all
 	agent_kill shop KILL > /dev/null
-	on shop rm -rf "$dir/bpf/bulkhead/v2"
+	on shop rm -rf "$dir/bpf/bulkhead/v3"
 	rm -rf "$dir/state" && mv "$dir/kept" "$dir/state"
 	start
 	verify

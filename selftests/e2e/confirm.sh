@@ -67,7 +67,7 @@ start() {
 }
 
 reboot() {
-	on shop rm -rf "$dir/bpf/bulkhead/v2"
+	on shop rm -rf "$dir/bpf/bulkhead/v3"
 	start
 }
 

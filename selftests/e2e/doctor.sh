@@ -14,7 +14,7 @@ host_make shop && host_make outside || exit 1
 host_wire shop eth1 10.77.0.1/24,fd77::1/64 outside eth1 10.77.0.2/24,fd77::2/64 || exit 1
 
 dir=$SCOPE_DIR/shop
-pins=$dir/bpf/bulkhead/v2
+pins=$dir/bpf/bulkhead/v3
 said=$SCOPE_DIR/said
 
 map() { # mode egress: to stdout

@@ -17,7 +17,7 @@ KILLS=${KILLS:-$(how_many 12 4)}
 other=$BUILD/other-abi
 mkdir -p "$other"
 # One make at a time works there: systemd/package.sh builds it, too.
-if ! flock "$other" make -j2 ABI=3 BUILD="$other" "$other/bulkheadd" > "$other/make.log" 2>&1; then
+if ! flock "$other" make -j2 ABI=4 BUILD="$other" "$other/bulkheadd" > "$other/make.log" 2>&1; then
 	tail -n 20 "$other/make.log"
 	exit 1
 fi
@@ -37,7 +37,7 @@ start() { # ABI
 	agent_start shop eth1=auto || { tap "not ok" "the agent starts"; tap_end; }
 }
 
-pinned() { # "v2", "v2 v3"
+pinned() { # "v2", "v3 v4"
 	on shop find "$dir/bpf/bulkhead" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | paste -sd' '
 }
 
@@ -59,7 +59,7 @@ probes_prove_themselves
 
 start 2
 check "apply" bh shop apply --yes "$SCOPE_DIR/shop.yaml"
-is "pins" v2 "$(pinned)"
+is "pins" v3 "$(pinned)"
 talks_start
 probes_start
 abi=2 wrong=0 signals=(TERM KILL SEGV)
@@ -89,7 +89,7 @@ for i in $(seq "$KILLS"); do
 		# all its life is in one of these moments
 		wait_for 20 eval "[ \$(on shop find $dir/bpf/bulkhead/v$next -type f | wc -l) -ge $((i * 48 / KILLS)) ]"
 		agent_kill shop KILL > /dev/null
-		[ "$(pinned)" = "v2 v3" ] && both=$((both + 1))
+		[ "$(pinned)" = "v3 v4" ] && both=$((both + 1))
 	done
 	abi=$((2 + i % 2))
 	start $abi
@@ -108,7 +108,7 @@ for f in "$dir"/state/state*; do
 done
 probes_start
 start $((5 - abi))
-is "an agent that can't read the map leaves the other set in place" "v2 v3" "$(pinned)"
+is "an agent that can't read the map leaves the other set in place" "v3 v4" "$(pinned)"
 bh shop status > /dev/null 2>&1
 is "which is 'no' to status" 3 $?
 check "and is told" grep -q "another version (v$abi) enforce generation" <<< "$(problems)"
@@ -147,7 +147,7 @@ for f in "$dir"/state/state*; do
 done
 start $((5 - abi))
 agent_kill shop KILL > /dev/null
-is "two sets" "v2 v3" "$(pinned)"
+is "two sets" "v3 v4" "$(pinned)"
 check "rescue --detach ends both" rescue --detach
 is "nothing is pinned" "" "$(pinned)"
 probes_prove_themselves

@@ -83,7 +83,7 @@ start() {
 # shellcheck disable=SC2317,SC2086  # called by check; plain names
 lose_power() {
 	agent_kill shop KILL
-	on shop rm -rf "$dir/bpf/bulkhead/v2"
+	on shop rm -rf "$dir/bpf/bulkhead/v3"
 	[ "$(ask shop $report tcp 10.77.0.1 6379)" = answered ]
 }
 

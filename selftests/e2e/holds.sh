@@ -59,7 +59,7 @@ says() {
 
 # The pins are gone, and what was written was so in another boot.
 another_boot() {
-	on shop rm -rf "$dir/bpf/bulkhead/v2"
+	on shop rm -rf "$dir/bpf/bulkhead/v3"
 	python3 - "$dir/state/holds" <<'PY'
 import hashlib, json, sys
 body = open(sys.argv[1]).read().split("\n")[1]

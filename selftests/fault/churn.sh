@@ -109,6 +109,6 @@ is "all of it" "$before" "$(holds)"
 is "as many cgroups are known" "$known" "$(known_cgroups)"
 grew=$(($(rss_kib) - rss))
 check "no more memory than before ($grew KiB more of $rss)" [ $grew -lt 1500 ]
-is "eth1 is the only one with links" "2" "$(on shop ls "$dir/bpf/bulkhead/v2/links" | grep -c '_eth')"
+is "eth1 is the only one with links" "2" "$(on shop ls "$dir/bpf/bulkhead/v3/links" | grep -c '_eth')"
 is "the map is enforced" one "$(whole shop)"
 tap_end

@@ -35,7 +35,7 @@ pings() { # from outside: the kernel itself would answer, only XDP keeps it from
 
 # The links on the devices by their numbers: one that was away for a moment has another.
 guards() {
-	on shop bash -c "cd $dir/bpf/bulkhead/v2/links && for l in xdp_* tcx_*; do
+	on shop bash -c "cd $dir/bpf/bulkhead/v3/links && for l in xdp_* tcx_*; do
 		bpftool -j link show pinned \$l; done" | grep -o '^{"id":[0-9]*' | tr '\n' ' '
 }
 

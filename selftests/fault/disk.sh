@@ -28,7 +28,7 @@ newer() { sed -i '1s/^bulkhead-state 1 /bulkhead-state 2 /' "$dir/state/state"; 
 both_cut() { truncate -s 0 "$dir/state/state" "$dir/state/enforced"; }
 
 after() { # what pattern
-	on shop rm -rf "$dir/bpf/bulkhead/v2"
+	on shop rm -rf "$dir/bpf/bulkhead/v3"
 	rm -rf "$dir/state"
 	cp -a "$dir/kept" "$dir/state"
 	"$1"
@@ -49,7 +49,7 @@ after newer "another version"
 after both_cut "no such file of the agent, or it is damaged"
 
 # Mended, and rebooted: the map that was there before.
-on shop rm -rf "$dir/bpf/bulkhead/v2"
+on shop rm -rf "$dir/bpf/bulkhead/v3"
 rm -rf "$dir/state"
 mv "$dir/kept" "$dir/state"
 check "mended: it starts" agent_start shop eth1=auto

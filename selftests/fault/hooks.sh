@@ -15,7 +15,7 @@ need_agent
 scope_begin bh-test
 fault_host shop || exit 1
 dir=$SCOPE_DIR/shop
-pins=$dir/bpf/bulkhead/v2
+pins=$dir/bpf/bulkhead/v3
 
 is_content() {
 	bh shop status > "$dir/status" 2>&1

@@ -88,7 +88,7 @@ is "ten agents start, each takes its map" 0 $bad
 check "each enforces its own" all_hold
 
 agent_end h02
-on h03 rm -rf "$SCOPE_DIR/h03/bpf/bulkhead/v2"
+on h03 rm -rf "$SCOPE_DIR/h03/bpf/bulkhead/v3"
 apply h04 two
 bh h05 detach --yes > /dev/null 2>&1
 kill -STOP "$(agent_pid h06)"

@@ -59,7 +59,7 @@ comes_back() { # host
 
 lose_power() { # host
 	agent_end "$1"
-	on "$1" rm -rf "$SCOPE_DIR/$1/bpf/bulkhead/v2"
+	on "$1" rm -rf "$SCOPE_DIR/$1/bpf/bulkhead/v3"
 }
 
 faults() { # host what before calls path how-many errors...

@@ -28,7 +28,7 @@ build_deb() { # build directory, make's arguments...
 }
 
 check "make deb: built, and lintian is content" build_deb "$BUILD"
-check "one with another layout" build_deb "$other" ABI=3 LINT=no \
+check "one with another layout" build_deb "$other" ABI=4 LINT=no \
 	DEB_BUILD_OPTIONS=noautodbgsym
 deb=$(echo "$BUILD"/deb/bulkhead_*.deb) newer=$(echo "$other"/deb/bulkhead_*.deb)
 version_of() { # file
@@ -130,7 +130,7 @@ is "without a map" "no map yet, nothing is denied" "$(property StatusText)"
 is "which denies nothing" answered "$(asks report-ask 10.77.0.1 6379)"
 check "the manual is there" inside man -w bulkhead bulkheadd bulkhead-segments
 check "apply" inside bulkhead apply --force --enforce --yes /etc/bulkhead/shop.yaml
-goes_on "applied" "$deb" v2
+goes_on "applied" "$deb" v3
 
 # --- upgrade, downgrade --------------------------------------------------------------------------
 
@@ -139,12 +139,12 @@ service web $PROBER_INSIDE local 300 10.77.0.1 fd77::1 6380
 service web-talk $PROBER_INSIDE talk 20 tcp 10.77.0.1 6381
 
 check "upgrade" dpkg_inside -i /var/tmp/new.deb
-goes_on "upgraded" "$newer" v3
+goes_on "upgraded" "$newer" v4
 check "downgrade, cut off after the files came" dpkg_inside --unpack /var/tmp/old.deb
 holds "unpacked"
 is "unpacked: the agent before still runs" active "$(property ActiveState)"
 check "and taken up again" dpkg_inside --configure -a
-goes_on "downgraded" "$deb" v2
+goes_on "downgraded" "$deb" v3
 
 inside systemctl stop report.service web.service web-talk.service
 rows() { # service
@@ -181,7 +181,7 @@ holds "booted"
 
 refused() { # who, what dpkg says
 	check "$1: it says why" grep -q "nobody has said that it may end" <<< "$2"
-	goes_on "$1" "$deb" v2
+	goes_on "$1" "$deb" v3
 }
 
 said=$(dpkg_inside -r bulkhead)

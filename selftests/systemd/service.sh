@@ -120,7 +120,7 @@ drop_in watchdog ""
 
 # systemd has the descriptors: they alone hold it until the next agent pins them again.
 link_id() {
-	inside bpftool -j link show pinned /sys/fs/bpf/bulkhead/v2/links/bh_connect4 |
+	inside bpftool -j link show pinned /sys/fs/bpf/bulkhead/v3/links/bh_connect4 |
 		python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])'
 }
 drop_in pause "RestartSec=3"
@@ -128,7 +128,7 @@ check "systemd keeps what is pinned ($(property NFileDescriptorStore))" \
 	test "$(property NFileDescriptorStore)" -ge "$(inside find /sys/fs/bpf/bulkhead -type f | wc -l)"
 n=$(restarts) pid=$(property MainPID) id=$(link_id)
 inside systemctl kill -s STOP bulkhead.service
-inside rm -rf /sys/fs/bpf/bulkhead/v2
+inside rm -rf /sys/fs/bpf/bulkhead/v3
 check "killed, and nothing is pinned" inside systemctl kill -s KILL bulkhead.service
 holds "neither an agent nor pins"
 is "really none" "" "$(inside find /sys/fs/bpf/bulkhead -type f)"

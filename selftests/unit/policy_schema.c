@@ -49,6 +49,11 @@ static const struct pair settings_pairs[] = {
 	{"confirm", &bh_keys_confirm},
 	{"emergency", &bh_keys_emergency},
 	{"audit", &bh_keys_audit},
+	{"telemetry", &bh_keys_telemetry},
+	{"flow_file", &bh_keys_flow_file},
+	{"flow_journal", &bh_keys_flow_journal},
+	{"metrics", &bh_keys_metrics},
+	{"ipfix", &bh_keys_ipfix},
 };
 
 static bool has_string(const json_t *array, const char *s)
