@@ -19,6 +19,9 @@
 /* Users may come from elsewhere than files: asked anew after so long, whatever the files say. */
 #define USERS_NS (300ull * 1000000000)
 
+/* Datagrams are told of so often, in ticks; sessions as the settings say. */
+#define FLOWS_EVERY 10
+
 /* Whose program an XDP link's device runs, in ticks: that costs a look at every device there is. */
 #define NICS_EVERY 5
 
@@ -227,6 +230,19 @@ void bh_watch_now(struct bh_agent *a)
 	watch_hooks(a);
 }
 
+/* What a sweep could not read is there the next time. */
+static void watch_flows(struct bh_agent *a)
+{
+	int r = 0;
+
+	if (a->ticks % FLOWS_EVERY == 0)
+		r = bh_kern_sweep_flows(a->kern);
+	if (r >= 0 && a->ticks % a->opts.telemetry.update_s == 0)
+		r = bh_kern_sweep_tcp(a->kern);
+	if (r < 0)
+		bh_error("flows that go on can't be read: %s", strerror(-r));
+}
+
 static int on_tick(sd_event_source *source, _unused_ uint64_t usec, void *arg)
 {
 	struct bh_agent *a = arg;
@@ -240,6 +256,7 @@ static int on_tick(sd_event_source *source, _unused_ uint64_t usec, void *arg)
 	bh_nics_locals_again(a);
 	bh_emergency_look(a);
 	bh_holds_save_again(a);
+	watch_flows(a);
 	bh_telemetry_tick(a->telemetry, a->clock->boot_ns());
 	if (a->ticks++ % NICS_EVERY == 0 || !bh_kern_holds(a->kern)) {
 		watch_hooks(a);

@@ -265,11 +265,14 @@ int bh_take_facts(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
 	const struct bh_facts *was = ctx->value;
 	struct sock *sk = ctx->sk;
-	struct bh_facts facts;
+	struct bh_facts facts = {};
 
 	if (!sk || !was)
 		return 0;
-	facts = *was;
+	facts.cgid = was->cgid;
+	facts.netns = was->netns;
+	facts.uid = was->uid;
+	facts.flags = was->flags;
 	bpf_sk_storage_get(&bh_facts, sk, &facts, BPF_SK_STORAGE_GET_F_CREATE);
 	return 0;
 }

@@ -5,7 +5,7 @@
  * caller learns at once (EPERM).
  */
 #include "listen.h"
-#include "verdict.h"
+#include "flow.h"
 
 #define BH_OK	 1
 #define BH_EPERM 0
@@ -18,8 +18,8 @@ __inline void bh_call_begin(struct bh_conv *c, enum bh_hook hook, __u8 proto,
 	c->hook = hook;
 	c->talk.proto = proto;
 	c->talk.dir = BH_OUT;
-	c->cgid = facts->cgid;
-	c->netns = facts->netns;
+	c->cgid = facts ? facts->cgid : bpf_get_current_cgroup_id();
+	c->netns = facts ? facts->netns : 0;
 	c->pid = bpf_get_current_pid_tgid() >> 32;
 }
 
@@ -155,7 +155,7 @@ int bh_sock_rel(struct bpf_sock *sk)
 		bh_listener_del(&bound->key);
 	if (facts && s && sk->state == BPF_TCP_CLOSE && s->flags & BH_SESSION_BEGUN) {
 		bh_call_begin(&c, BH_HOOK_RELEASE, IPPROTO_TCP, facts);
-		bh_event_end(&c, s);
+		bh_event_end(&c, facts, s, 0, 0);
 	}
 	return BH_OK;
 }
@@ -212,8 +212,9 @@ __inline int bh_call_peer(struct bpf_sock_addr *ctx, const struct bh_run *run, s
 __inline void bh_session_begin(struct bh_session *s, const struct bh_conv *c)
 {
 	if (s->flags & BH_SESSION_BEGUN)
-		bh_event_end(c, s);
+		bh_event_end(c, 0, s, 0, 0);
 	__builtin_memset(s, 0, sizeof(*s));
+	s->pid = bh_current_pid(s->comm);
 	s->dir = BH_OUT;
 	s->dir_known = 1;
 }
@@ -256,13 +257,15 @@ __inline int bh_call_udp(const struct bh_run *run, struct bh_conv *c)
  * Of a socket that sock_create never saw: older than us, or the kernel's (a subflow that a worker
  * opens for a workload). TCP's knows its birth cgroup.
  */
-__inline void bh_facts_of_call(struct bpf_sock_addr *ctx, struct bh_facts *ret)
+__subprog struct bh_facts *bh_facts_of_call(struct bpf_sock_addr *ctx, struct bpf_sock *sk)
 {
-	const struct tcp_sock *tp = (const void *)bpf_skc_to_tcp_sock(ctx->sk);
+	const struct tcp_sock *tp = (const void *)bpf_skc_to_tcp_sock(sk);
+	struct bh_facts facts;
 
-	bh_facts_current(ctx, BH_FACT_OLD, ret);
+	bh_facts_current(ctx, BH_FACT_OLD, &facts);
 	if (tp)
-		ret->cgid = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_cgrp_data.cgroup, kn, id);
+		facts.cgid = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_cgrp_data.cgroup, kn, id);
+	return bpf_sk_storage_get(&bh_facts, sk, &facts, BPF_SK_STORAGE_GET_F_CREATE);
 }
 
 /*
@@ -294,7 +297,6 @@ __subprog int bh_call(struct bpf_sock_addr *ctx, const struct bh_said *said, enu
 	__u8 proto = bh_proto_of_socket(ctx->protocol);
 	struct bh_session *s = 0;
 	struct bh_facts *facts;
-	struct bh_facts now;
 	struct bh_conv c;
 	struct bh_run run;
 	bool applied = bh_run_begin(&run);
@@ -303,11 +305,9 @@ __subprog int bh_call(struct bpf_sock_addr *ctx, const struct bh_said *said, enu
 	if (!sk || !proto)
 		return BH_OK; /* ping and raw sockets: when the packet leaves */
 	facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
-	if (!facts) {
-		bh_facts_of_call(ctx, &now);
-		facts = bpf_sk_storage_get(&bh_facts, sk, &now, BPF_SK_STORAGE_GET_F_CREATE);
-	}
-	bh_call_begin(&c, hook, proto, facts ? facts : &now);
+	if (!facts)
+		facts = bh_facts_of_call(ctx, sk);
+	bh_call_begin(&c, hook, proto, facts);
 	c.local_addr = said->from;
 	c.remote_addr = said->to;
 	c.remote_port = c.talk.port = bpf_ntohs(ctx->user_port);

@@ -23,6 +23,8 @@ struct cred {
 
 struct task_struct {
 	unsigned int flags;
+	int tgid;
+	char comm[BH_COMM_MAX];
 	const struct cred *cred;
 } BH_CORE;
 
@@ -43,6 +45,7 @@ struct sock_common {
 	volatile unsigned char skc_state;
 	int skc_bound_dev_if;
 	possible_net_t skc_net;
+	unsigned long skc_flags;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 } BH_CORE;
@@ -93,6 +96,7 @@ struct sock {
 	__u8 sk_kern_sock : 1;
 	__u16 sk_type;
 	__u16 sk_protocol;
+	int sk_err;
 	__u32 sk_max_ack_backlog;
 	struct sock_cgroup_data sk_cgrp_data;
 } BH_CORE;
@@ -116,6 +120,13 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	__u64 bytes_received;
+	__u64 bytes_sent;
+	__u64 bytes_retrans;
+	__u64 tcp_mstamp;
+	__u32 segs_in;
+	__u32 segs_out;
+	__u32 srtt_us;
 	bool is_mptcp;
 } BH_CORE;
 

@@ -214,8 +214,29 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
+	__uint(max_entries, 8 << 20);
 } bh_events __weak SEC(".maps");
+
+/* Two, so that one can be emptied while nobody writes it. Full: told with the counters alone. */
+#define BH_FLOWS(name)                                                                             \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_HASH);                                                   \
+		__uint(max_entries, 16384);                                                        \
+		__uint(map_flags, BPF_F_NO_PREALLOC);                                              \
+		__type(key, struct bh_flow_key);                                                   \
+		__type(value, struct bh_flow_val);                                                 \
+	} name __weak SEC(".maps")
+
+BH_FLOWS(bh_flows_0);
+BH_FLOWS(bh_flows_1);
+
+/* Only how often a deny is told rests on it: what is forgotten here is told once more. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct bh_denied_key);
+	__type(value, struct bh_denied_val);
+} bh_denied __weak SEC(".maps");
 
 /* The agent's alone: here because it must outlive the agent, as what it speaks of does. */
 struct {
@@ -265,13 +286,18 @@ __inline __u64 bh_ctl_gen(const struct bh_ctl *ctl)
  * Atomic although it is per CPU: a softirq may interrupt a program that runs in a process's
  * connect() on this CPU, between its load and its store.
  */
-__inline void bh_stat_add(enum bh_stat which)
+__inline void bh_stat_add_n(enum bh_stat which, __u64 add)
 {
 	__u32 key = which;
 	__u64 *n = bpf_map_lookup_elem(&bh_stats, &key);
 
 	if (n)
-		__sync_fetch_and_add(n, 1);
+		__sync_fetch_and_add(n, add);
+}
+
+__inline void bh_stat_add(enum bh_stat which)
+{
+	bh_stat_add_n(which, 1);
 }
 
 #endif

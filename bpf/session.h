@@ -38,14 +38,22 @@ struct bh_conv {
 	__u64 cgid;
 	__u64 netns;
 	__u32 ifindex;
-	__u32 pid;
-	__u32 packets; /* what it counts as */
+	/* the stack is short: once it is judged and told, for bpf/flow.h */
+	union {
+		__u32 pid;
+		__u32 rule;
+	};
 	__u32 bytes;
+	__u16 packets; /* what it counts as */
+	__u16 reason;  /* with @rule */
 	__u16 local_port;
 	__u16 remote_port;
-	__u16 payload;	/* bytes behind the transport header; packets only */
-	__u8 tcp_flags; /* likewise */
-	__u8 hook;	/* enum bh_hook */
+	__u16 payload; /* bytes behind the transport header; packets only */
+	union {
+		__u8 tcp_flags; /* likewise */
+		__u8 crypt;	/* enum bh_crypt of what is not TCP */
+	};
+	__u8 hook; /* enum bh_hook */
 };
 
 /* --- ends ---------------------------------------------------------------------------------------- */
@@ -116,6 +124,15 @@ __inline __u32 bh_current_uid(void)
 	return BPF_CORE_READ(task, cred, fsuid.val);
 }
 
+/* The process and its thread's name. The helpers for both are not everywhere on Linux 6.1. */
+__inline __u32 bh_current_pid(char ret_comm[BH_COMM_MAX])
+{
+	const struct task_struct *task = (void *)bpf_get_current_task();
+
+	bpf_probe_read_kernel(ret_comm, BH_COMM_MAX, __builtin_preserve_access_index(&task->comm));
+	return BPF_CORE_READ(task, tgid);
+}
+
 #define BH_PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
 __inline bool bh_current_is_kernel(void)
@@ -132,6 +149,8 @@ __inline void bh_facts_current(void *ctx, __u32 flags, struct bh_facts *ret)
 	ret->netns = bpf_get_netns_cookie(ctx);
 	ret->uid = bh_current_uid();
 	ret->flags = flags;
+	ret->pad = 0;
+	ret->pid = bh_current_pid(ret->comm);
 }
 
 /*

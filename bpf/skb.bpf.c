@@ -5,83 +5,7 @@
  * judge and stamp. What the packet's socket is in each state: evidence/session.md section 1.
  */
 #include "icmp.h"
-#include "verdict.h"
-
-#define BH_PASS 1
-#define BH_DROP 0
-
-__inline __u32 bh_skb_packets(const struct __sk_buff *skb)
-{
-	return skb->gso_segs ? skb->gso_segs : 1;
-}
-
-/* @way: which way the packet goes; who began is another question (talk.dir) */
-__inline void bh_conv_begin(struct bh_conv *c, const struct __sk_buff *skb, __u8 proto,
-			    enum bh_dir way)
-{
-	__builtin_memset(c, 0, sizeof(*c));
-	c->talk.proto = proto;
-	c->talk.dir = way;
-	c->ifindex = skb->ifindex;
-	c->packets = bh_skb_packets(skb);
-	c->bytes = skb->len;
-	c->hook = way == BH_IN ? BH_HOOK_SKB_IN : BH_HOOK_SKB_OUT;
-}
-
-/*
- * Both ends from the packet, as c->hook sees them. talk.port is the destination's, or ICMP's
- * type and code; ICMP's identifier stands for the peer's port.
- */
-__global int bh_conv_parse(struct __sk_buff *skb, struct bh_conv *c)
-{
-	struct bh_pkt pkt;
-	int reason;
-	bool in, ports;
-
-	if (!c)
-		return BH_R_MALFORMED_L2;
-	reason = bh_parse_l3((void *)(long)skb->data, (void *)(long)skb->data_end, &pkt);
-	in = c->hook == BH_HOOK_SKB_IN;
-	ports = pkt.proto != IPPROTO_ICMP && pkt.proto != IPPROTO_ICMPV6;
-	if (in) {
-		c->local_addr = pkt.daddr;
-		c->remote_addr = pkt.saddr;
-	} else {
-		c->local_addr = pkt.saddr;
-		c->remote_addr = pkt.daddr;
-	}
-	c->remote_port = in || !ports ? pkt.sport : pkt.dport;
-	if (ports)
-		c->local_port = in ? pkt.dport : pkt.sport;
-	c->talk.proto = pkt.proto;
-	c->talk.port = pkt.dport;
-	c->tcp_flags = pkt.tcp_flags;
-	c->payload = pkt.payload;
-	return reason;
-}
-
-/* Both ends as identities. BH_CONTINUE, BH_R_NO_LISTENER or why one can't be known. */
-__global int bh_conv_ends(struct __sk_buff *skb, const struct bh_run *run,
-			  const struct bh_facts *facts, struct bh_conv *c)
-{
-	int reason;
-
-	if (!run || !facts || !c)
-		return BH_R_NO_TABLE;
-	c->cgid = facts->cgid;
-	c->netns = facts->netns;
-	reason = bh_who_of_cgroup(run, facts->cgid, facts->uid, &c->talk.me);
-	if (reason != BH_CONTINUE)
-		return reason;
-	/*
-	 * What is for an address of this namespace goes through its loopback device, and what is
-	 * for a group comes back from the NIC it left by.
-	 */
-	if (c->ifindex != BH_LO_IFINDEX && !bh_addr_is_ours(c->netns, &c->remote_addr))
-		return bh_peer_by_addr(run, c);
-	reason = bh_peer_on_host(skb, run, c);
-	return reason == BH_CONTINUE ? bh_looped_check(run, c) : reason;
-}
+#include "udp.h"
 
 /* --- TCP --------------------------------------------------------------------------------------------- */
 
@@ -161,7 +85,7 @@ __inline int bh_tcp_peerless(struct __sk_buff *skb, const struct bh_run *run, st
 }
 
 __inline int bh_tcp_stamp(struct __sk_buff *skb, const struct bh_run *run, struct bh_session *s,
-			  const struct bh_conv *c, enum bh_dir way)
+			  struct bh_conv *c, enum bh_dir way)
 {
 	bool begun = s->flags & BH_SESSION_BEGUN;
 	struct bh_ruling r;
@@ -172,16 +96,13 @@ __inline int bh_tcp_stamp(struct __sk_buff *skb, const struct bh_run *run, struc
 		s->begin_ns = bpf_ktime_get_boot_ns();
 		s->flags |= BH_SESSION_BEGUN;
 	}
-	__sync_fetch_and_add(&s->packets[way & 1], c->packets);
-	__sync_fetch_and_add(&s->bytes[way & 1], c->bytes);
 	if (!r.pass && way == BH_OUT && bh_skb_is_reset(skb))
 		return bh_verdict_named(run, c, BH_R_RST_OUT);
 	return bh_verdict(run, c, &r, begun ? BH_TELL_WOULD : BH_TELL_BEGIN);
 }
 
 /* A socket on its way out can't be given storage either: its reset may still be told. */
-__subprog int bh_tcp_no_storage(struct __sk_buff *skb, const struct bh_run *run,
-				const struct bh_conv *c)
+__subprog int bh_tcp_no_storage(struct __sk_buff *skb, const struct bh_run *run, struct bh_conv *c)
 {
 	bool reset = c->hook == BH_HOOK_SKB_OUT && bh_skb_is_reset(skb);
 
@@ -238,6 +159,24 @@ __subprog bool bh_tcp_parses(struct __sk_buff *skb, const struct bh_run *run)
 	return reason == BH_CONTINUE || bh_verdict_named(run, &c, reason);
 }
 
+/* The first payload of each side: what does it look like? */
+__subprog int bh_tcp_peek(struct __sk_buff *skb, struct bh_session *s, enum bh_dir way)
+{
+	const __u8 *ip = (void *)(long)skb->data, *end = (void *)(long)skb->data_end, *tcp;
+	__u32 head;
+
+	if (ip + sizeof(struct ipv6hdr) + sizeof(struct tcphdr) > end)
+		return 0;
+	/* with options or extension headers in front, which nobody uses for such, it stays untold */
+	tcp = ip[0] == 0x45 ? ip + sizeof(struct iphdr) : ip + sizeof(struct ipv6hdr);
+	if (ip[0] != 0x45 && (ip[0] >> 4 != 6 || ip[6] != IPPROTO_TCP))
+		return 0;
+	head = tcp - ip + (tcp[12] >> 4) * 4;
+	if (skb->len > head)
+		s->crypt[way & 1] = bh_peek(skb, head, skb->len - head, false);
+	return 0;
+}
+
 /* The hot path: the socket's own verdict, no parse and no table. */
 __inline int bh_skb_tcp(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
 			enum bh_dir way)
@@ -258,189 +197,9 @@ __inline int bh_skb_tcp(struct __sk_buff *skb, const struct bh_run *run, struct 
 		bh_count_reason(BH_R_RST_OUT, 1, skb->len);
 		return BH_PASS;
 	}
-	return bh_verdict_hit(s, way, bh_skb_packets(skb), skb->len);
-}
-
-/* --- UDP ---------------------------------------------------------------------------------------------- */
-
-/* Judge as @dir on @port. A pass by observation is no pass here. */
-__inline bool bh_udp_allows(const struct bh_run *run, struct bh_conv *c, enum bh_dir dir,
-			    struct bh_ruling *r)
-{
-	c->talk.dir = dir;
-	c->talk.port = dir == BH_IN ? c->local_port : c->remote_port;
-	bh_policy_judge(run, &c->talk, r);
-	return !bh_ruling_is_deny(r) && !r->peer_denies;
-}
-
-/*
- * A slot of this generation; judged again if it is of another, or rests on a deadline.
- * @port: what c's peer is asked for
- */
-__subprog bool bh_slot_opens(const struct bh_run *run, struct bh_udp_slot *slot, struct bh_conv *c,
-			     __u32 port)
-{
-	__u16 was_port = c->talk.port;
-	__u8 was_dir = c->talk.dir;
-	__u64 gen = slot->gen;
-	struct bh_ruling r;
-
-	if (gen == run->gen)
-		return true;
-	if (slot->rule == BH_SLOT_ASKED_US) {
-		slot->sent_ns = 0;
-		return false;
-	}
-	c->talk.dir = BH_OUT;
-	c->talk.port = port;
-	bh_policy_judge(run, &c->talk, &r);
-	c->talk.dir = was_dir;
-	c->talk.port = was_port;
-	if (!r.pass)
-		return false;
-	slot->rule = r.rule;
-	slot->reason = r.reason;
-	/* unless somebody has begun to write it for another peer */
-	if (!r.deadline_ns)
-		__sync_val_compare_and_swap(&slot->gen, gen, run->gen);
-	return true;
-}
-
-__inline int bh_udp_pass_slot(struct __sk_buff *skb, struct bh_udp_slot *slot, enum bh_dir way)
-{
-	if (way == BH_OUT)
-		slot->sent_ns = bpf_ktime_get_boot_ns();
-	bh_count_reason(slot->reason, bh_skb_packets(skb), skb->len);
-	bh_count_rule(slot->rule, bh_skb_packets(skb), skb->len);
-	return BH_PASS;
-}
-
-/* XDP may no longer refuse for this socket: answers come that only the socket can tell. */
-__inline void bh_udp_starts(struct bpf_sock *sk)
-{
-	struct bh_bound *bound = bpf_sk_storage_get(&bh_bound, sk, 0, 0);
-	struct bh_listener *l = bound ? bpf_map_lookup_elem(&bh_listeners, &bound->key) : 0;
-
-	if (l && l->flags & BH_LISTEN_RECV_ONLY)
-		__sync_fetch_and_and(&l->flags, ~BH_LISTEN_RECV_ONLY);
-}
-
-__inline void bh_udp_asks(struct bh_udp *u, struct bpf_sock *sk, const struct bh_conv *c, __u64 gen,
-			  const struct bh_ruling *r)
-{
-	bh_udp_starts(sk);
-	bh_udp_remember(u, c, gen, r);
-	if (bh_addr_is_group(&c->remote_addr)) {
-		u->group_port = c->remote_port;
-		u->group_ns = bpf_ktime_get_boot_ns();
-	}
-}
-
-/*
- * No map yet, or programs of another ABI judge. Whom a socket asks is remembered for the answer
- * that may come when a map is in force, and who asked it, so that answers are no questions.
- */
-__subprog int bh_udp_unjudged(struct __sk_buff *skb, struct bpf_sock *sk, enum bh_dir way)
-{
-	const struct bh_ruling asked_us = {.rule = BH_SLOT_ASKED_US}, none = {};
-	struct bh_udp_slot *slot;
-	struct bh_udp *u;
-	struct bh_conv c;
-
-	bh_conv_begin(&c, skb, sk->protocol, way);
-	if (bh_conv_parse(skb, &c) != BH_CONTINUE)
-		return 0;
-	u = bpf_sk_storage_get(&bh_udp, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	slot = bh_udp_slot_of(u, &c);
-	if (slot && way == BH_OUT)
-		slot->sent_ns = bpf_ktime_get_boot_ns();
-	else if (!slot && u && way == BH_IN)
-		bh_udp_remember(u, &c, 0, &asked_us);
-	else if (!slot && u)
-		bh_udp_asks(u, sk, &c, 0, &none);
-	return 0;
-}
-
-/* A new peer: an answer to one that may ask, or a conversation of our own. */
-__subprog int bh_udp_send(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
-			  struct bh_conv *c)
-{
-	struct bh_ruling r;
-	struct bh_udp *u;
-	bool may_ask;
-
-	if (bh_udp_allows(run, c, BH_IN, &r)) {
-		r.reason = BH_R_ANSWER;
-		return bh_verdict(run, c, &r, BH_TELL_DENY);
-	}
-	/* an observed peer asks what it may not: it gets its answer, too */
-	may_ask = r.pass;
-	(void)bh_udp_allows(run, c, BH_OUT, &r);
-	if (!r.pass && may_ask)
-		return bh_verdict_named(run, c, BH_R_ANSWER);
-	if (r.pass) {
-		u = bpf_sk_storage_get(&bh_udp, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-		if (!u)
-			return bh_verdict_named(run, c, BH_R_NO_STORAGE);
-		bh_udp_asks(u, sk, c, run->gen, &r);
-	}
-	return bh_verdict(run, c, &r, BH_TELL_BEGIN);
-}
-
-/* Nobody we talked to: who may ask here, or who answers a query to a group. */
-__subprog int bh_udp_receive(struct __sk_buff *skb, const struct bh_run *run,
-			     const struct bh_udp *u, struct bh_conv *c)
-{
-	struct bh_ruling r;
-
-	if (bh_port_is_reserved(run, c->talk.me.seg, c->local_port, c->talk.proto))
-		return bh_verdict_named(run, c, BH_R_LISTEN_NOT_ALLOWED);
-	if (bh_udp_allows(run, c, BH_IN, &r))
-		return bh_verdict(run, c, &r, bh_tell_of(&r, BH_TELL_DENY));
-	if (u && u->group_port == c->remote_port && u->group_ns &&
-	    bpf_ktime_get_boot_ns() - u->group_ns < BH_UDP_GROUP_NS) {
-		if (bh_udp_allows(run, c, BH_OUT, &r)) {
-			r.reason = BH_R_ANSWER;
-			return bh_verdict(run, c, &r, BH_TELL_DENY);
-		}
-		(void)bh_udp_allows(run, c, BH_IN, &r);
-	}
-	return bh_verdict(run, c, &r, BH_TELL_WOULD);
-}
-
-__subprog int bh_skb_udp(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
-			 enum bh_dir way)
-{
-	const struct bh_facts *facts;
-	struct bh_udp_slot *slot;
-	struct bh_udp *u;
-	struct bh_conv c;
-	int reason;
-
-	bh_conv_begin(&c, skb, sk->protocol, way);
-	reason = bh_conv_parse(skb, &c);
-	if (reason != BH_CONTINUE)
-		return bh_verdict_named(run, &c, reason);
-	u = bpf_sk_storage_get(&bh_udp, sk, 0, 0);
-	slot = bh_udp_slot_of(u, &c);
-	if (slot && slot->gen == run->gen)
-		return bh_udp_pass_slot(skb, slot, way);
-	facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
-	if (!facts)
-		facts = bh_facts_adopt(skb, sk);
-	if (!facts)
-		return bh_verdict_named(run, &c, BH_R_NO_STORAGE);
-	reason = bh_conv_ends(skb, run, facts, &c);
-	/* to nobody: the kernel says so; from nobody: nobody to hold to a verdict */
-	if (reason == BH_R_NO_LISTENER && way == BH_IN)
-		reason = BH_R_NO_SOCKET;
-	if (reason != BH_CONTINUE)
-		return bh_verdict_named(run, &c, reason);
-	if (slot && bh_slot_opens(run, slot, &c, c.remote_port))
-		return bh_udp_pass_slot(skb, slot, way);
-	if (bh_udp_is_dhcp(run, &c))
-		return bh_verdict_named(run, &c, BH_R_DHCP);
-	return way == BH_OUT ? bh_udp_send(skb, run, sk, &c) : bh_udp_receive(skb, run, u, &c);
+	if (!s->crypt[way])
+		bh_tcp_peek(skb, s, way);
+	return bh_verdict_hit(s, bh_skb_packets(skb), skb->len);
 }
 
 /* --- ping and raw sockets ------------------------------------------------------------------------------- */
@@ -519,37 +278,47 @@ __inline int bh_other_reply(const struct bh_run *run, struct bpf_sock *sk, struc
 	return bh_verdict_named(run, c, opens ? BH_R_ICMP_REPLY : BH_R_UNSOLICITED);
 }
 
-__subprog int bh_skb_other(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
-			   enum bh_dir way)
+__inline int bh_other_packet(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
+			     struct bh_conv *c, enum bh_dir way)
 {
 	const struct bh_facts *known = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
-	struct bh_facts facts = {.flags = BH_FACT_OLD, .uid = BH_NO_UID};
-	struct bh_conv c;
-	int reason;
+	int reason = bh_conv_parse(skb, c);
 
-	bh_conv_begin(&c, skb, sk->protocol, way);
-	reason = bh_conv_parse(skb, &c);
 	if (reason != BH_CONTINUE)
-		return bh_verdict_named(run, &c, reason);
+		return bh_verdict_named(run, c, reason);
+	if (!known && way == BH_OUT && sk->type == BH_SOCK_RAW && bh_kernel_sends(c)) {
+		c->talk.me.seg = BH_ID_HOST;
+		return bh_verdict_named(run, c, BH_R_KERNEL_SOCKET);
+	}
 	if (known) {
-		facts = *known;
-	} else if (way == BH_OUT && sk->type == BH_SOCK_RAW && bh_kernel_sends(&c)) {
-		c.talk.me.seg = BH_ID_HOST;
-		return bh_verdict_named(run, &c, BH_R_KERNEL_SOCKET);
+		reason = bh_conv_ends(skb, run, known, c);
 	} else {
 		/* older than us; not written down, for it may be the kernel's all the same */
-		facts.cgid = bpf_sk_cgroup_id(sk);
+		c->cgid = bpf_sk_cgroup_id(sk);
+		reason = bh_ends_of(skb, run, BH_NO_UID, c);
 	}
-	reason = bh_conv_ends(skb, run, &facts, &c);
 	if (reason == BH_R_NO_LISTENER)
 		reason = BH_CONTINUE; /* a raw socket's TCP or UDP: nobody, `unassigned` */
 	if (reason == BH_CONTINUE)
-		reason = bh_other_named(run, sk, &c, way);
+		reason = bh_other_named(run, sk, c, way);
 	if (reason != BH_CONTINUE)
-		return bh_verdict_named(run, &c, reason);
-	if (way == BH_IN && bh_icmp_is_reply(c.talk.proto, c.talk.port >> 8))
-		return bh_other_reply(run, sk, &c);
-	return bh_other_judge(skb, run, sk, &c);
+		return bh_verdict_named(run, c, reason);
+	if (way == BH_IN && bh_icmp_is_reply(c->talk.proto, c->talk.port >> 8))
+		return bh_other_reply(run, sk, c);
+	return bh_other_judge(skb, run, sk, c);
+}
+
+__subprog int bh_skb_other(struct __sk_buff *skb, const struct bh_run *run, struct bpf_sock *sk,
+			   enum bh_dir way)
+{
+	struct bh_conv c;
+	int pass;
+
+	bh_conv_begin(&c, skb, sk->protocol, way);
+	pass = bh_other_packet(skb, run, sk, &c, way);
+	if (pass)
+		bh_flow_pass(skb, run, sk, &c, way);
+	return pass;
 }
 
 /* --- entry points ------------------------------------------------------------------------------------------ */

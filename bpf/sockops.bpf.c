@@ -4,7 +4,7 @@
  * a bind(), and the end of a session with all it counted.
  */
 #include "listen.h"
-#include "verdict.h"
+#include "flow.h"
 
 __inline void bh_ops_local(const struct bpf_sock_ops *ops, struct bh_addr *ret)
 {
@@ -35,7 +35,7 @@ __inline void bh_ops_listen(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 	bh_bound_set(sk, &key, facts, 0);
 }
 
-__inline void bh_ops_end(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+__inline void bh_ops_end(struct bpf_sock_ops *ops, struct bpf_sock *sk, int was)
 {
 	const struct bh_facts *facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
 	struct bh_session *s = bpf_sk_storage_get(&bh_session, sk, 0, 0);
@@ -55,7 +55,7 @@ __inline void bh_ops_end(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 		if (bh_run_begin(&run))
 			(void)bh_who_of_cgroup(&run, facts->cgid, facts->uid, &c.talk.me);
 	}
-	bh_event_end(&c, s);
+	bh_event_end(&c, facts, s, bpf_skc_to_tcp_sock(sk), was);
 }
 
 SEC("sockops")
@@ -76,7 +76,7 @@ int bh_sockops(struct bpf_sock_ops *ops)
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
 		if (ops->args[1] == BPF_TCP_CLOSE)
-			bh_ops_end(ops, sk);
+			bh_ops_end(ops, sk, ops->args[0]);
 		break;
 	}
 	return 1;

@@ -43,18 +43,64 @@ __inline void bh_count_rule(__u32 rule, __u32 packets, __u32 bytes)
 
 /* --- events -------------------------------------------------------------------------------------- */
 
-/* sent + lost = seen, exactly */
+/* sent + suppressed + lost = seen, exactly */
 __inline void bh_event_lost(void)
 {
 	bh_stat_add(BH_STAT_EVENTS_SEEN);
 	bh_stat_add(BH_STAT_EVENTS_LOST);
 }
 
-/* What both kinds of record have in common. */
-__inline void bh_event_begin(struct bh_event *ev, const struct bh_conv *c, __u8 type)
+/* Denies alike: so many at once, and then one in so long. */
+#define BH_DENIED_BURST	   20
+#define BH_DENIED_EVERY_NS (BH_SECOND_NS / 10)
+
+/*
+ * May this deny be told? A bucket for each kind, as in "generic cell rate algorithm": one word says
+ * when it is full again. Two at once on two CPUs may both be told, or neither counted to it: how
+ * many were told and how many were not stands in bh_stats, exactly.
+ * Return: how many were not told since the last that was, -1 = this one isn't either.
+ */
+__global __s64 bh_denied_told(const struct bh_conv *c, const struct bh_ruling *r, int type)
 {
-	bh_stat_add(BH_STAT_EVENTS_SEEN);
-	bh_stat_add(BH_STAT_EVENTS_SENT);
+	const struct bh_denied_val first = {};
+	struct bh_denied_key key = {};
+	__u64 now_ns, full_ns;
+	struct bh_denied_val *v;
+
+	if (!c || !r)
+		return 0;
+	key.local = c->talk.me.seg;
+	key.remote = c->talk.peer.seg;
+	key.rule = r->rule;
+	key.port = c->talk.port;
+	key.reason = r->reason;
+	key.proto = c->talk.proto;
+	key.type = type;
+	key.dir = c->talk.dir;
+	v = bpf_map_lookup_elem(&bh_denied, &key);
+	if (!v) {
+		bpf_map_update_elem(&bh_denied, &key, &first, BPF_NOEXIST);
+		v = bpf_map_lookup_elem(&bh_denied, &key);
+		if (!v)
+			return 0;
+	}
+	now_ns = bpf_ktime_get_boot_ns();
+	full_ns = v->full_ns;
+	if (full_ns < now_ns)
+		full_ns = now_ns;
+	if (full_ns - now_ns > (BH_DENIED_BURST - 1) * BH_DENIED_EVERY_NS) {
+		__sync_fetch_and_add(&v->suppressed, 1);
+		bh_stat_add(BH_STAT_EVENTS_SEEN);
+		bh_stat_add(BH_STAT_EVENTS_SUPPRESSED);
+		return -1;
+	}
+	v->full_ns = full_ns + BH_DENIED_EVERY_NS;
+	return v->suppressed ? __sync_lock_test_and_set(&v->suppressed, 0) : 0;
+}
+
+/* What both kinds of record have in common. */
+__inline void bh_event_fill(struct bh_event *ev, const struct bh_conv *c, __u8 type)
+{
 	__builtin_memset(ev, 0, sizeof(*ev));
 	ev->time_ns = bpf_ktime_get_boot_ns();
 	ev->cgid = c->cgid;
@@ -69,17 +115,34 @@ __inline void bh_event_begin(struct bh_event *ev, const struct bh_conv *c, __u8 
 	ev->proto = c->talk.proto;
 }
 
+__inline void bh_event_begin(struct bh_event *ev, const struct bh_conv *c, __u8 type)
+{
+	bh_stat_add(BH_STAT_EVENTS_SEEN);
+	bh_stat_add(BH_STAT_EVENTS_SENT);
+	bh_event_fill(ev, c, type);
+}
+
 __inline void bh_event_session(const struct bh_run *run, const struct bh_conv *c,
 			       const struct bh_ruling *r, __u8 type)
 {
-	struct bh_event *ev = bpf_ringbuf_reserve(&bh_events, sizeof(*ev), 0);
 	bool skipped = type == BH_EVENT_WOULD_DENY && r->would_rule;
+	struct bh_event *ev;
+	__s64 suppressed = 0;
 
+	if (type != BH_EVENT_BEGIN)
+		suppressed = bh_denied_told(c, r, type);
+	if (suppressed < 0)
+		return;
+	ev = bpf_ringbuf_reserve(&bh_events, sizeof(*ev), 0);
 	if (!ev) {
 		bh_event_lost();
 		return;
 	}
 	bh_event_begin(ev, c, type);
+	/* a packet comes to whoever runs */
+	if (c->hook >= BH_HOOK_CONNECT && c->hook <= BH_HOOK_CREATE)
+		(void)bh_current_pid(ev->comm);
+	ev->suppressed = suppressed > 0xffffffff ? 0xffffffff : suppressed;
 	ev->gen = BH_STAMP_GEN(run->gen);
 	ev->begin_ns = ev->time_ns;
 	ev->remote_addr = c->remote_addr;
@@ -95,32 +158,6 @@ __inline void bh_event_session(const struct bh_run *run, const struct bh_conv *c
 	bpf_ringbuf_submit(ev, 0);
 }
 
-/* The application closed a session whose begin was told. */
-__subprog int bh_event_end(const struct bh_conv *c, const struct bh_session *s)
-{
-	struct bh_event *ev = bpf_ringbuf_reserve(&bh_events, sizeof(*ev), 0);
-
-	if (!ev) {
-		bh_event_lost();
-		return 0;
-	}
-	bh_event_begin(ev, c, BH_EVENT_END);
-	ev->gen = BH_STAMP_GEN(s->gen);
-	ev->begin_ns = s->begin_ns;
-	ev->remote_addr = s->peer;
-	ev->remote_port = s->peer_port;
-	ev->remote = s->remote;
-	ev->dir = s->dir;
-	ev->rule = s->rule;
-	ev->reason = s->reason;
-	ev->packets[BH_IN] = s->packets[BH_IN];
-	ev->packets[BH_OUT] = s->packets[BH_OUT];
-	ev->bytes[BH_IN] = s->bytes[BH_IN];
-	ev->bytes[BH_OUT] = s->bytes[BH_OUT];
-	bpf_ringbuf_submit(ev, 0);
-	return 0;
-}
-
 /* --- the end ------------------------------------------------------------------------------------- */
 
 /**
@@ -130,8 +167,8 @@ __subprog int bh_event_end(const struct bh_conv *c, const struct bh_session *s)
  * Counts the reason and the rule, tells of denies, would-be denies and begun sessions.
  * Return: 1 = pass, 0 = drop.
  */
-__global int bh_verdict(const struct bh_run *run, const struct bh_conv *c,
-			const struct bh_ruling *r, int tell)
+__global int bh_verdict(const struct bh_run *run, struct bh_conv *c, const struct bh_ruling *r,
+			int tell)
 {
 	__u32 packets;
 	__u8 type = 0;
@@ -152,6 +189,8 @@ __global int bh_verdict(const struct bh_run *run, const struct bh_conv *c,
 		type = BH_EVENT_BEGIN;
 	if (type)
 		bh_event_session(run, c, r, type);
+	c->rule = r->rule;
+	c->reason = r->reason;
 	return !!r->pass;
 }
 
@@ -170,7 +209,7 @@ __global int bh_named_is_held(const struct bh_run *run, const struct bh_talk *t,
  * Denies by name have a mode too, the local end's; what is malformed has none, nor has who is in
  * quarantine, and where the local end is not known the mode of `unassigned` speaks for the map.
  */
-__global int bh_verdict_named(const struct bh_run *run, const struct bh_conv *c, int reason)
+__global int bh_verdict_named(const struct bh_run *run, struct bh_conv *c, int reason)
 {
 	struct bh_ruling r;
 
@@ -185,11 +224,9 @@ __global int bh_verdict_named(const struct bh_run *run, const struct bh_conv *c,
 	return bh_verdict(run, c, &r, BH_TELL_WOULD);
 }
 
-/* A packet of a session that was judged before. */
-__inline bool bh_verdict_hit(struct bh_session *s, enum bh_dir dir, __u32 packets, __u32 bytes)
+/* A packet of a session that was judged before. TCP counts it for us: bpf/flow.h. */
+__inline bool bh_verdict_hit(const struct bh_session *s, __u32 packets, __u32 bytes)
 {
-	__sync_fetch_and_add(&s->packets[dir], packets);
-	__sync_fetch_and_add(&s->bytes[dir], bytes);
 	bh_count_reason(s->reason, packets, bytes);
 	bh_count_rule(s->rule, packets, bytes);
 	return s->pass;

@@ -18,7 +18,10 @@
 #ifndef BH_ABI
 #define BH_ABI 3
 #endif
-/* Moves with the layout or the meaning of struct bh_facts, bh_session, bh_udp and bh_bound. */
+/*
+ * Moves with the layout or the meaning of struct bh_facts, bh_session, bh_udp and bh_bound. They
+ * may grow at their end: who takes over reads what stands before the line that says so.
+ */
 #define BH_ABI_SOCKETS 1
 
 /* A build of another ABI, to hand over to and from: see `make ABI=4`. */
@@ -32,6 +35,8 @@
 
 /* Stands in calls for a kernel function whose number only the agent can find out; no helper's. */
 #define BH_CALL_SOCK_DESTROY 0x42480001
+
+#define BH_COMM_MAX 16 /* of a task's name with its NUL, as the kernel's TASK_COMM_LEN */
 
 #define BH_ASSERT_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed size")
 
@@ -92,6 +97,7 @@ enum bh_ctl_flags {
  * @open_ns:   emergency: until then only what is denied by name is denied; 0 = none
  * @turn:      part of each verdict's stamp: moved where verdicts must be given anew under the
  *             same tables
+ * @flows:     which of the two bh_flows_ maps is written, its last bit
  *
  * The first 32 bytes are the same in every ABI; it may only grow.
  */
@@ -107,7 +113,7 @@ struct bh_ctl {
 	__u64 floor;
 	__u64 open_ns;
 	__u32 turn;
-	__u32 pad;
+	__u32 flows;
 };
 BH_ASSERT_SIZE(struct bh_ctl, 80);
 
@@ -457,8 +463,12 @@ struct bh_facts {
 	__u64 netns; /* cookie; 0 = not known */
 	__u32 uid;
 	__u32 flags; /* enum bh_fact_flags */
+	/* for telemetry; not taken over */
+	__u32 pid; /* who made the socket; of a child: its listener. 0 = not known */
+	__u32 pad;
+	char comm[BH_COMM_MAX];
 };
-BH_ASSERT_SIZE(struct bh_facts, 24);
+BH_ASSERT_SIZE(struct bh_facts, 48);
 
 enum bh_session_flags {
 	BH_SESSION_BEGUN = 1 << 0, /* a begin event was sent: an end event follows */
@@ -477,11 +487,16 @@ struct bh_session {
 	__u8 flags; /* enum bh_session_flags */
 	__u32 rule;
 	__u32 remote;	  /* identity of the peer */
-	__u64 packets[2]; /* by enum bh_dir */
+	__u64 packets[2]; /* by enum bh_dir: of what TCP counted, so much was told */
 	__u64 bytes[2];
 	__u64 begin_ns;
+	/* for telemetry; not taken over */
+	__u8 crypt[2]; /* enum bh_crypt, by enum bh_dir */
+	__u16 pad;
+	__u32 pid; /* who connected; 0 = as the facts say */
+	char comm[BH_COMM_MAX];
 };
-BH_ASSERT_SIZE(struct bh_session, 88);
+BH_ASSERT_SIZE(struct bh_session, 112);
 
 #define BH_UDP_SLOTS 8
 /* As the rule of a slot: this peer asked the socket, before there was a map. */
@@ -511,6 +526,59 @@ struct bh_bound {
 	struct bh_listen_key key;
 };
 BH_ASSERT_SIZE(struct bh_bound, 32);
+
+/* bh_flows_0, bh_flows_1: what is no TCP connection, by its ends. For telemetry alone. */
+struct bh_flow_key {
+	struct bh_addr local_addr;
+	struct bh_addr remote_addr;
+	__u64 cgid;
+	__u16 local_port; /* ICMP and others: 0 */
+	__u16 remote_port;
+	__u8 proto;
+	__u8 pad[3];
+};
+BH_ASSERT_SIZE(struct bh_flow_key, 48);
+
+/* What passed since the agent last emptied the map. */
+struct bh_flow_val {
+	__u64 packets[2]; /* by enum bh_dir */
+	__u64 bytes[2];	  /* payload */
+	__u64 first_ns;
+	__u64 last_ns;
+	__u64 gen;
+	__u32 local; /* identity, as all that follows at its first packet */
+	__u32 remote;
+	__u32 rule;
+	__u32 uid;
+	__u32 pid;
+	__u16 reason;
+	__u16 icmp; /* type << 8 | code */
+	__u8 dir;
+	__u8 crypt;
+	__u8 pad[6];
+	char comm[BH_COMM_MAX];
+};
+BH_ASSERT_SIZE(struct bh_flow_val, 104);
+
+/* bh_denied: denies alike, by what their rule sees. */
+struct bh_denied_key {
+	__u32 local; /* identity */
+	__u32 remote;
+	__u32 rule;
+	__u16 port;
+	__u16 reason;
+	__u8 proto;
+	__u8 type; /* enum bh_event_type */
+	__u8 dir;
+	__u8 pad;
+};
+BH_ASSERT_SIZE(struct bh_denied_key, 20);
+
+struct bh_denied_val {
+	__u64 full_ns; /* when the bucket is full again */
+	__u64 suppressed;
+};
+BH_ASSERT_SIZE(struct bh_denied_val, 16);
 
 /* bh_cut_tcp and bh_cut_list print these: a TCP socket that the policy no longer allows. */
 struct bh_cut {

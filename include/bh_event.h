@@ -50,8 +50,6 @@ enum bh_crypt {
 	BH_CRYPT_TLS, /* the larger one of both sides' is told */
 };
 
-#define BH_COMM_MAX 16 /* of a task's name with its NUL, as the kernel's TASK_COMM_LEN */
-
 enum bh_hook {
 	BH_HOOK_XDP = 0,
 	BH_HOOK_SKB_IN,

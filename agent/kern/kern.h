@@ -245,6 +245,13 @@ int bh_kern_audit_set(struct bh_kern *k, const struct bh_audit_head *head);
 int bh_kern_event_fd(const struct bh_kern *k);
 int bh_kern_poll(struct bh_kern *k);
 
+/*
+ * Tell, as events of type update, what was counted since the last time: by TCP sessions, and by the
+ * ends of what is no connection. Return: how many, or -errno.
+ */
+int bh_kern_sweep_tcp(struct bh_kern *k);
+int bh_kern_sweep_flows(struct bh_kern *k);
+
 size_t bh_kern_features(const struct bh_kern *k, const struct bh_feature **ret);
 /* Can @name be used? False also for a name that is none. */
 bool bh_kern_has(const struct bh_kern *k, const char *name);

@@ -59,6 +59,7 @@ enum bh_prog {
 	BH_PROG_TAKE_FACTS,
 	BH_PROG_TAKE_BOUND,
 	BH_PROG_TASK_SOCKS,
+	BH_PROG_SWEEP_TCP,
 	BH_PROG_MAX,
 };
 
@@ -113,7 +114,10 @@ enum bh_map_id {
 	BH_MAP_GRANTS,
 	BH_MAP_JIT,
 	BH_MAP_AUDIT,
-	BH_MAP_MAX, /* what only the kernel side uses (socket storage) has no number here */
+	BH_MAP_SESSION,
+	BH_MAP_FLOWS_0,
+	BH_MAP_FLOWS_1,
+	BH_MAP_MAX, /* what only the kernel side uses (other socket storage) has no number here */
 };
 
 extern const char *const bh_map_names[BH_MAP_MAX];

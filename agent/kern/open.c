@@ -44,6 +44,7 @@ const struct bh_prog_desc bh_progs[BH_PROG_MAX] = {
 	[BH_PROG_TAKE_FACTS] = {"bh_take_facts", BH_ROLE_ITER, BH_FEAT_BTF},
 	[BH_PROG_TAKE_BOUND] = {"bh_take_bound", BH_ROLE_ITER, BH_FEAT_BTF},
 	[BH_PROG_TASK_SOCKS] = {"bh_task_socks", BH_ROLE_ITER, BH_FEAT_BTF},
+	[BH_PROG_SWEEP_TCP] = {"bh_sweep_tcp", BH_ROLE_ITER, BH_FEAT_BTF},
 };
 
 const char *const bh_map_names[BH_MAP_MAX] = {
@@ -73,6 +74,9 @@ const char *const bh_map_names[BH_MAP_MAX] = {
 	[BH_MAP_GRANTS] = "bh_grants",
 	[BH_MAP_JIT] = "bh_jit",
 	[BH_MAP_AUDIT] = "bh_audit",
+	[BH_MAP_SESSION] = "bh_session",
+	[BH_MAP_FLOWS_0] = "bh_flows_0",
+	[BH_MAP_FLOWS_1] = "bh_flows_1",
 };
 
 /* --- what libbpf says ------------------------------------------------------------------------ */

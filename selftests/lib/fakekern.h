@@ -385,6 +385,16 @@ const char *bh_kern_pins(_unused_ const struct bh_kern *k, char ret[BH_PINS_TEXT
 	return ret;
 }
 
+int bh_kern_sweep_tcp(_unused_ struct bh_kern *k)
+{
+	return 0;
+}
+
+int bh_kern_sweep_flows(_unused_ struct bh_kern *k)
+{
+	return 0;
+}
+
 bool bh_kern_holds(_unused_ const struct bh_kern *k)
 {
 	return true;
