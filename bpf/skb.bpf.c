@@ -84,6 +84,28 @@ __inline int bh_tcp_peerless(struct __sk_buff *skb, const struct bh_run *run, st
 	return bh_verdict_named(run, c, BH_R_NO_SOCKET);
 }
 
+/* The first payload of each side: what does it look like? */
+__subprog int bh_tcp_peek(struct __sk_buff *skb, struct bh_session *s, enum bh_dir way)
+{
+	const __u8 *ip = (void *)(long)skb->data, *end = (void *)(long)skb->data_end, *tcp;
+	__u32 head;
+
+	if (ip + sizeof(struct iphdr) + sizeof(struct tcphdr) > end)
+		return 0;
+	/* with options or extension headers in front, which nobody uses for such, it stays untold */
+	tcp = ip + sizeof(struct iphdr);
+	if (ip[0] >> 4 == 6 && ip[6] == IPPROTO_TCP)
+		tcp = ip + sizeof(struct ipv6hdr);
+	else if (ip[0] != 0x45)
+		return 0;
+	if (tcp + sizeof(struct tcphdr) > end)
+		return 0;
+	head = tcp - ip + (tcp[12] >> 4) * 4;
+	if (skb->len > head)
+		s->crypt[way & 1] = bh_peek(skb, head, skb->len - head, false);
+	return 0;
+}
+
 __inline int bh_tcp_stamp(struct __sk_buff *skb, const struct bh_run *run, struct bh_session *s,
 			  struct bh_conv *c, enum bh_dir way)
 {
@@ -96,6 +118,8 @@ __inline int bh_tcp_stamp(struct __sk_buff *skb, const struct bh_run *run, struc
 		s->begin_ns = bpf_ktime_get_boot_ns();
 		s->flags |= BH_SESSION_BEGUN;
 	}
+	if (r.pass && !s->crypt[way & 1])
+		bh_tcp_peek(skb, s, way);
 	if (!r.pass && way == BH_OUT && bh_skb_is_reset(skb))
 		return bh_verdict_named(run, c, BH_R_RST_OUT);
 	return bh_verdict(run, c, &r, begun ? BH_TELL_WOULD : BH_TELL_BEGIN);
@@ -157,24 +181,6 @@ __subprog bool bh_tcp_parses(struct __sk_buff *skb, const struct bh_run *run)
 	bh_conv_begin(&c, skb, IPPROTO_TCP, BH_OUT);
 	reason = bh_conv_parse(skb, &c);
 	return reason == BH_CONTINUE || bh_verdict_named(run, &c, reason);
-}
-
-/* The first payload of each side: what does it look like? */
-__subprog int bh_tcp_peek(struct __sk_buff *skb, struct bh_session *s, enum bh_dir way)
-{
-	const __u8 *ip = (void *)(long)skb->data, *end = (void *)(long)skb->data_end, *tcp;
-	__u32 head;
-
-	if (ip + sizeof(struct ipv6hdr) + sizeof(struct tcphdr) > end)
-		return 0;
-	/* with options or extension headers in front, which nobody uses for such, it stays untold */
-	tcp = ip[0] == 0x45 ? ip + sizeof(struct iphdr) : ip + sizeof(struct ipv6hdr);
-	if (ip[0] != 0x45 && (ip[0] >> 4 != 6 || ip[6] != IPPROTO_TCP))
-		return 0;
-	head = tcp - ip + (tcp[12] >> 4) * 4;
-	if (skb->len > head)
-		s->crypt[way & 1] = bh_peek(skb, head, skb->len - head, false);
-	return 0;
 }
 
 /* The hot path: the socket's own verdict, no parse and no table. */
