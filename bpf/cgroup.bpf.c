@@ -6,6 +6,7 @@
  */
 #include "listen.h"
 #include "flow.h"
+#include "spread.h"
 
 #define BH_OK	 1
 #define BH_EPERM 0
@@ -291,50 +292,63 @@ struct bh_said {
 };
 
 /* Return: BH_OK or BH_EPERM. */
-__subprog int bh_call(struct bpf_sock_addr *ctx, const struct bh_said *said, enum bh_hook hook)
+__inline int bh_call_judge(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
+			   const struct bh_said *said, const struct bh_run *run, bool applied,
+			   struct bh_conv *c)
 {
-	struct bpf_sock *sk = ctx->sk;
-	__u8 proto = bh_proto_of_socket(ctx->protocol);
+	struct bh_facts *facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
+	enum bh_hook hook = c->hook;
 	struct bh_session *s = 0;
-	struct bh_facts *facts;
-	struct bh_conv c;
-	struct bh_run run;
-	bool applied = bh_run_begin(&run);
 	int reason;
 
-	if (!sk || !proto)
-		return BH_OK; /* ping and raw sockets: when the packet leaves */
-	facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
 	if (!facts)
 		facts = bh_facts_of_call(ctx, sk);
-	bh_call_begin(&c, hook, proto, facts);
-	c.local_addr = said->from;
-	c.remote_addr = said->to;
-	c.remote_port = c.talk.port = bpf_ntohs(ctx->user_port);
-	bh_call_destination(&c);
-	if (proto == IPPROTO_TCP) {
+	bh_call_begin(c, hook, bh_proto_of_socket(ctx->protocol), facts);
+	c->local_addr = said->from;
+	c->remote_addr = said->to;
+	c->remote_port = c->talk.port = bpf_ntohs(ctx->user_port);
+	bh_call_destination(c);
+	if (c->talk.proto == IPPROTO_TCP) {
 		s = bpf_sk_storage_get(&bh_session, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 		if (s)
-			bh_session_begin(s, &c);
+			bh_session_begin(s, c);
 	}
 	if (!applied)
 		return BH_OK;
 	if (!facts)
-		return bh_verdict_named(&run, &c, BH_R_NO_STORAGE);
-	c.local_port = sk->src_port;
-	reason = bh_caller(&run, facts, &c);
-	if (reason == BH_CONTINUE && !bh_call_source_is_ours(&run, &c))
+		return bh_verdict_named(run, c, BH_R_NO_STORAGE);
+	c->local_port = sk->src_port;
+	reason = bh_caller(run, facts, c);
+	if (reason == BH_CONTINUE && !bh_call_source_is_ours(run, c))
 		reason = BH_R_SOURCE_TAKEN;
 	if (reason == BH_CONTINUE)
-		reason = bh_call_peer(ctx, &run, &c);
-	if (reason == BH_CONTINUE && proto == IPPROTO_TCP && !s)
+		reason = bh_call_peer(ctx, run, c);
+	if (reason == BH_CONTINUE && c->talk.proto == IPPROTO_TCP && !s)
 		reason = BH_R_NO_STORAGE;
 	/* nobody there: it goes on unstamped, and the kernel refuses it */
-	if (reason == BH_R_NO_LISTENER && proto != IPPROTO_TCP)
+	if (reason == BH_R_NO_LISTENER && c->talk.proto != IPPROTO_TCP)
 		return BH_OK;
 	if (reason != BH_CONTINUE)
-		return bh_verdict_named(&run, &c, reason);
-	return s ? bh_call_tcp(&run, s, &c) : bh_call_udp(&run, &c);
+		return bh_verdict_named(run, c, reason);
+	return s ? bh_call_tcp(run, s, c) : bh_call_udp(run, c);
+}
+
+__subprog int bh_call(struct bpf_sock_addr *ctx, const struct bh_said *said, enum bh_hook hook)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct bh_conv c;
+	struct bh_run run;
+	bool applied = bh_run_begin(&run);
+	int pass;
+
+	if (!sk || !bh_proto_of_socket(ctx->protocol))
+		return BH_OK; /* ping and raw sockets: when the packet leaves */
+	c.hook = hook;
+	pass = bh_call_judge(ctx, sk, said, &run, applied, &c);
+	/* who answers asks nobody */
+	if (applied && c.talk.dir == BH_OUT)
+		bh_spread_call(&run, &c, pass == BH_EPERM);
+	return pass;
 }
 
 SEC("cgroup/connect4")

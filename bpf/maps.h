@@ -230,6 +230,13 @@ struct {
 BH_FLOWS(bh_flows_0);
 BH_FLOWS(bh_flows_1);
 
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct bh_spread_key);
+	__type(value, struct bh_spread);
+} bh_spread __weak SEC(".maps");
+
 /* Only how often a deny is told rests on it: what is forgotten here is told once more. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

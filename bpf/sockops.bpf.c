@@ -4,6 +4,7 @@
  * a bind(), and the end of a session with all it counted.
  */
 #include "listen.h"
+#include "spread.h"
 #include "flow.h"
 
 __inline void bh_ops_local(const struct bpf_sock_ops *ops, struct bh_addr *ret)
@@ -58,6 +59,39 @@ __inline void bh_ops_end(struct bpf_sock_ops *ops, struct bpf_sock *sk, int was)
 	bh_event_end(&c, facts, s, bpf_skc_to_tcp_sock(sk), was);
 }
 
+/* Who is elsewhere has completed a handshake: it is where it says it is. */
+__inline void bh_ops_accepted(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+{
+	const struct bh_facts *facts = bpf_sk_storage_get(&bh_facts, sk, 0, 0);
+	struct bh_spread_key key = {};
+	struct bh_conv c = {};
+	struct bh_run run;
+	__u32 alert;
+
+	if (!bh_run_begin(&run))
+		return;
+	bh_sk_remote(sk, &c.remote_addr, &c.remote_port);
+	bh_ops_local(ops, &c.local_addr);
+	c.local_port = c.talk.port = ops->local_port;
+	c.talk.proto = IPPROTO_TCP;
+	c.talk.dir = BH_IN;
+	c.hook = BH_HOOK_SKB_IN;
+	/* a local peer was scored when it connected */
+	if (bh_addr_is_loopback(&c.remote_addr) || bh_addr_eq(&c.local_addr, &c.remote_addr) ||
+	    (facts && bh_addr_is_ours(facts->netns, &c.remote_addr)))
+		return;
+	key.addr = c.remote_addr;
+	alert = bh_spread_score(&key, &c, false);
+	if (!alert)
+		return;
+	if (facts) {
+		c.cgid = facts->cgid;
+		(void)bh_who_of_cgroup(&run, facts->cgid, facts->uid, &c.talk.me);
+	}
+	(void)bh_peer_by_addr(&run, &c);
+	bh_spread_tell(&run, &c, alert);
+}
+
 SEC("sockops")
 int bh_sockops(struct bpf_sock_ops *ops)
 {
@@ -69,8 +103,10 @@ int bh_sockops(struct bpf_sock_ops *ops)
 	case BPF_SOCK_OPS_TCP_LISTEN_CB:
 		bh_ops_listen(ops, sk);
 		break;
-	case BPF_SOCK_OPS_TCP_CONNECT_CB:
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		bh_ops_accepted(ops, sk);
+		/* fall through */
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
 		bpf_sock_ops_cb_flags_set(ops,
 					  ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 		break;

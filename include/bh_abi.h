@@ -560,6 +560,33 @@ struct bh_flow_val {
 };
 BH_ASSERT_SIZE(struct bh_flow_val, 104);
 
+/*
+ * bh_spread: whom a workload, or an address elsewhere, asked within a minute. The limits are in bits
+ * that are set, of 256: 64 bits are some 74 different ports, 100 bits some 127 hosts.
+ */
+#define BH_SPREAD_WINDOW_NS (60ull * 1000000000)
+#define BH_SPREAD_WORDS	    4
+#define BH_SPREAD_PORTS	    64
+#define BH_SPREAD_HOSTS	    100
+#define BH_SPREAD_DENIED    100
+
+struct bh_spread_key {
+	struct bh_addr addr; /* of a peer elsewhere; all zero: a workload's */
+	__u64 cgid;
+};
+BH_ASSERT_SIZE(struct bh_spread_key, 24);
+
+struct bh_spread {
+	__u64 since_ns;
+	__u64 ports[BH_SPREAD_WORDS];
+	__u64 hosts[BH_SPREAD_WORDS];
+	__u32 n_ports; /* bits that are set */
+	__u32 n_hosts;
+	__u32 n_denied;
+	__u32 told; /* bits: enum bh_alert */
+};
+BH_ASSERT_SIZE(struct bh_spread, 88);
+
 /* bh_denied: denies alike, by what their rule sees. */
 struct bh_denied_key {
 	__u32 local; /* identity */

@@ -37,7 +37,16 @@ enum bh_event_type {
 	BH_EVENT_WOULD_DENY = 3, /* observe mode: passed, would have been denied */
 	BH_EVENT_END = 4,
 	BH_EVENT_UPDATE = 5, /* a session goes on: what it counted since it was last told of */
+	BH_EVENT_ALERT = 6,  /* somebody asks around: see bpf/spread.h */
 	BH_EVENT_TYPES,
+};
+
+enum bh_alert {
+	BH_ALERT_NONE = 0,
+	BH_ALERT_PORTS, /* many ports in a minute */
+	BH_ALERT_HOSTS,
+	BH_ALERT_DENIED,
+	BH_ALERTS,
 };
 
 /* What the first payload of each side looked like; observed, nobody rests on it. */
@@ -93,11 +102,11 @@ struct bh_event {
 	__u64 packets[2]; /* update, end: by enum bh_dir */
 	__u64 bytes[2];
 	__u64 begin_ns;
-	__u64 last_ns;	/* of its last packet; 0 = not known */
-	__u32 rtt_us;	/* smoothed; TCP's end and update; 0 = not known */
-	__u8 tcp_flags; /* all that were seen, both ways */
-	__u8 crypt;	/* enum bh_crypt */
-	__u16 pad;
+	__u64 last_ns;		/* of its last packet; 0 = not known */
+	__u32 rtt_us;		/* smoothed; TCP's end and update; 0 = not known */
+	__u8 tcp_flags;		/* all that were seen, both ways */
+	__u8 crypt;		/* enum bh_crypt */
+	__u16 alert;		/* enum bh_alert */
 	char comm[BH_COMM_MAX]; /* of @pid, at that time */
 };
 BH_ASSERT_SIZE(struct bh_event, 168);

@@ -6,7 +6,8 @@
 #include "settings.h"
 
 /* By enum bh_event_type; 0 is nothing that happens. */
-const char *const bh_settings_events[] = {"", "begin", "deny", "would_deny", "end", "update"};
+const char *const bh_settings_events[] = {"",	 "begin",  "deny", "would_deny",
+					  "end", "update", "alert"};
 const size_t bh_n_settings_events = ARRAY_SIZE(bh_settings_events);
 _Static_assert(ARRAY_SIZE(bh_settings_events) == BH_EVENT_TYPES, "a word for each type of event");
 

@@ -13,7 +13,7 @@ const char *bh_flow_type(const struct bh_event *ev)
 	static const char *const words[BH_EVENT_TYPES] = {
 		[BH_EVENT_BEGIN] = "begin",   [BH_EVENT_DENY] = "deny",
 		[BH_EVENT_END] = "end",	      [BH_EVENT_WOULD_DENY] = "would_deny",
-		[BH_EVENT_UPDATE] = "update",
+		[BH_EVENT_UPDATE] = "update", [BH_EVENT_ALERT] = "alert",
 	};
 
 	return ev->type < BH_EVENT_TYPES && words[ev->type] ? words[ev->type] : "unknown";
@@ -42,4 +42,29 @@ const char *bh_flow_crypt(const struct bh_event *ev)
 	};
 
 	return ev->crypt < ARRAY_SIZE(words) ? words[ev->crypt] : "unknown";
+}
+
+const char *bh_flow_alert(const struct bh_event *ev)
+{
+	static const char *const words[BH_ALERTS] = {
+		[BH_ALERT_NONE] = "none",
+		[BH_ALERT_PORTS] = "many_ports",
+		[BH_ALERT_HOSTS] = "many_hosts",
+		[BH_ALERT_DENIED] = "many_denied",
+	};
+
+	return ev->alert < BH_ALERTS ? words[ev->alert] : "unknown";
+}
+
+const char *bh_flow_verdict(const struct bh_event *ev)
+{
+	switch (ev->type) {
+	case BH_EVENT_DENY:
+		return "denied";
+	case BH_EVENT_WOULD_DENY:
+		return "audited";
+	default:
+		/* in observe it went on although nothing allows it */
+		return bh_reason_class(ev->reason) == BH_CLASS_DENY ? "audited" : "allowed";
+	}
 }

@@ -28,4 +28,9 @@ const char *bh_flow_hook(const struct bh_event *ev);
 /* "none", "unknown", "plain", "ssh", "quic", "tls" */
 const char *bh_flow_crypt(const struct bh_event *ev);
 
+/* "many_ports", "many_hosts", "many_denied"; "none" for what is no alert. */
+const char *bh_flow_alert(const struct bh_event *ev);
+/* "allowed", "denied", "audited" (it passed, and in enforce it would not) */
+const char *bh_flow_verdict(const struct bh_event *ev);
+
 #endif

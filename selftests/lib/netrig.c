@@ -300,7 +300,8 @@ const struct bh_event *net_event(struct net_host *h, enum bh_event_type type, si
 
 void net_print(struct net_host *h)
 {
-	static const char *const type[] = {"", "begin", "deny", "would-deny", "end", "update"};
+	static const char *const type[] = {"",	  "begin",  "deny", "would-deny",
+					   "end", "update", "alert"};
 	struct bh_count now[BH_REASON_MAX];
 
 	count_all(h, now);

@@ -78,7 +78,7 @@ check_file() {
 
 # bpf/ headers see only what stands left of them.
 check_bpf_order() {
-	local order="maps broken kernel match cursor parse icmp identity policy session listen verdict flow conv udp nic" seen="" h other
+	local order="maps broken kernel match cursor parse icmp identity policy session listen verdict spread flow conv udp nic" seen="" h other
 	for h in $order; do
 		[ -e "bpf/$h.h" ] || continue
 		for other in $order; do
