@@ -13,7 +13,6 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "pkt.h"
 #include "talk.h"
 
 #define PORT 7000
@@ -552,106 +551,6 @@ static void test_denies_alike_are_told_a_few_times(void **state)
 	assert_int_equal(pup_close(web, fd), 0);
 }
 
-/* --- who asks around --------------------------------------------------------------------------------- */
-
-static size_t alerts(struct net_host *h, enum bh_alert kind, const struct bh_event **ret)
-{
-	size_t n = 0;
-
-	(void)bh_kern_poll(h->k);
-	for (size_t i = 0; i < h->n_event; i++)
-		if (h->event[i].type == BH_EVENT_ALERT && h->event[i].alert == kind) {
-			*ret = &h->event[i];
-			n++;
-		}
-	return n;
-}
-
-static void ask(struct puppet *p, const char *addr, int port)
-{
-	int fd = pup_socket(p, AF_INET, SOCK_DGRAM, 0);
-
-	(void)pup_connect(p, fd, addr, port);
-	assert_int_equal(pup_close(p, fd), 0);
-}
-
-/* A workload of its own for each: what it asked is remembered for a minute. */
-static void test_many_ports(void **state)
-{
-	struct puppet *p = net_puppet(&a, "web.service/ports");
-	const struct bh_event *ev = NULL;
-
-	(void)state;
-	for (int i = 0; i < 50; i++)
-		ask(p, db_addr[0], 7000 + i);
-	for (int i = 0; i < 200; i++)
-		ask(p, db_addr[0], 7000);
-	assert_int_equal(alerts(&a, BH_ALERT_PORTS, &ev), 0);
-	for (int i = 50; i < 200; i++)
-		ask(p, db_addr[0], 7000 + i);
-	assert_int_equal(alerts(&a, BH_ALERT_PORTS, &ev), 1);
-	assert_int_equal(ev->local, net_identity(&a, "web"));
-	assert_int_equal(ev->remote, net_identity(&a, "db"));
-	assert_int_equal(ev->pid, p->pid);
-	assert_true(*ev->comm && ev->remote_port >= 7063);
-	assert_int_equal(alerts(&a, BH_ALERT_HOSTS, &ev) + alerts(&a, BH_ALERT_DENIED, &ev), 0);
-	pup_stop(p);
-}
-
-static void test_many_hosts_and_refusals(void **state)
-{
-	struct puppet *p = net_puppet(&a, "web.service/hosts");
-	const struct bh_event *ev = NULL;
-	char addr[32];
-
-	(void)state;
-	for (int i = 0; i < 250; i++) {
-		(void)snprintf(addr, sizeof(addr), "10.77.0.%d", 1 + i);
-		ask(p, addr, 6000);
-		if (i == 60)
-			assert_int_equal(alerts(&a, BH_ALERT_HOSTS, &ev) +
-						 alerts(&a, BH_ALERT_DENIED, &ev),
-					 0);
-	}
-	assert_int_equal(alerts(&a, BH_ALERT_HOSTS, &ev), 1);
-	assert_int_equal(alerts(&a, BH_ALERT_DENIED, &ev), 1);
-	assert_int_equal(alerts(&a, BH_ALERT_PORTS, &ev), 0);
-	pup_stop(p);
-}
-
-/* From elsewhere: whoever completes a handshake. A SYN alone may say any source. */
-static void test_who_comes_in(void **state)
-{
-	struct puppet *p = net_puppet(&a, "web.service/in"), *liar = pup_start("elsewhere", a.ns);
-	const struct bh_event *ev = NULL;
-	int fd[120];
-
-	(void)state;
-	for (int i = 0; i < 120; i++)
-		fd[i] = pup_serve(db, SOCK_STREAM, db_addr[0], 7010 + i);
-	for (int i = 0; i < 120; i++) {
-		struct pkt syn;
-
-		pkt_start(&syn);
-		pkt_ip4(&syn, "10.77.0.1", db_addr[0]);
-		pkt_tcp(&syn, 4000, (uint16_t)(7010 + i), PKT_SYN);
-		pkt_finish(&syn);
-		talk_inject(liar, &syn, db_addr[0]);
-	}
-	(void)usleep(20000);
-	assert_int_equal(alerts(&b, BH_ALERT_PORTS, &ev), 0);
-	for (int i = 0; i < 120; i++)
-		assert_int_equal(talk_try(p, web_addr[0], db_addr[0], 7010 + i), 0);
-	assert_int_equal(alerts(&b, BH_ALERT_PORTS, &ev), 1);
-	assert_int_equal(ev->remote, net_identity(&b, "web"));
-	assert_int_equal(ev->local, net_identity(&b, "db"));
-	assert_int_equal(ev->dir, BH_IN);
-	for (int i = 0; i < 120; i++)
-		assert_int_equal(pup_close(db, fd[i]), 0);
-	pup_stop(p);
-	pup_stop(liar);
-}
-
 /* -------------------------------------------------------------------------------------------------- */
 
 static int up(void **state)
@@ -694,9 +593,6 @@ int main(void)
 		TEST(test_no_room),
 		TEST(test_ping),
 		TEST(test_denies_alike_are_told_a_few_times),
-		TEST(test_many_ports),
-		TEST(test_many_hosts_and_refusals),
-		TEST(test_who_comes_in),
 	};
 
 	return cmocka_run_group_tests_name("what is told of flows", tests, up, down);
