@@ -179,11 +179,15 @@ static void put_options(struct bh_ipfix_record *r, __u16 id, size_t scopes, cons
 
 int bh_ipfix_add_options(struct bh_ipfix *m)
 {
-	struct bh_ipfix_record r = {0};
+	struct bh_ipfix_record type = {0}, loss = {0};
+	int r;
 
-	put_options(&r, BH_IPFIX_TYPE, 2, type_fields, ARRAY_SIZE(type_fields));
-	put_options(&r, BH_IPFIX_LOSS, 1, loss_fields, ARRAY_SIZE(loss_fields));
-	return bh_ipfix_add(m, BH_IPFIX_SET_OPT, &r);
+	put_options(&type, BH_IPFIX_TYPE, 2, type_fields, ARRAY_SIZE(type_fields));
+	put_options(&loss, BH_IPFIX_LOSS, 1, loss_fields, ARRAY_SIZE(loss_fields));
+	r = bh_ipfix_add(m, BH_IPFIX_SET_OPT, &type);
+	/* pmacct reads one template of a set and calls the rest malformed */
+	m->set = 0;
+	return r ? r : bh_ipfix_add(m, BH_IPFIX_SET_OPT, &loss);
 }
 
 /* --- records of these -------------------------------------------------------------------------- */
