@@ -24,8 +24,8 @@ static void store(__u8 *to, __u64 v, size_t bytes)
 
 void bh_ipfix_put_bytes(struct bh_ipfix_record *r, const void *b, size_t bytes)
 {
-	/* never: names are cut, see BH_IPFIX_NAME */
-	if (bytes > sizeof(r->b) - r->n)
+	/* too many is never: names are cut, see BH_IPFIX_NAME */
+	if (!bytes || bytes > sizeof(r->b) - r->n)
 		return;
 	memcpy(r->b + r->n, b, bytes);
 	r->n += bytes;

@@ -116,7 +116,7 @@ json_rows() { # file filter over r: how many
 	python3 - "$@" <<'PY'
 import json, sys
 rows = [json.loads(line) for line in open(sys.argv[1]) if line.strip()]
-print(sum(1 for r in rows if eval(sys.argv[2])))
+print(sum(1 for r in rows if eval("(" + sys.argv[2] + ")")))
 PY
 }
 # shellcheck disable=SC2317  # wait_for calls it
