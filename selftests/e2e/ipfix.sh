@@ -171,10 +171,10 @@ dumped() { # record's lines, all of which one record has: NAME VALUE...
 check "ipfixDump: an end" dumped "sourceIPv4Address : 10.77.0.2" "destinationTransportPort : 8080" \
 	"bulkheadSrcSegment : visitors" "bulkheadDstSegment : web" "bulkheadVerdict : 1" \
 	"bulkheadUnit : nginx.service" "bulkheadRule : visitors-web" "firewallEvent : 2"
-check "ipfixDump: an IPv6 deny" dumped "sourceIPv6Address : fd77::2" "destinationIPv6Address : fd77::1" \
+check "ipfixDump: an IPv6 deny" dumped "sourceIPv6Address : fd77::0002" "destinationIPv6Address : fd77::0001" \
 	"destinationTransportPort : 6379" "bulkheadVerdict : 2" "forwardingStatus : 129"
 check "ipfixDump: a denied ping" dumped "sourceIPv4Address : 10.77.0.99" "icmpTypeCodeIPv4 : 2048"
-check "ipfixDump: and by IPv6" dumped "sourceIPv6Address : fd77::1:99" "icmpTypeCodeIPv6 : 32768"
+check "ipfixDump: and by IPv6" dumped "sourceIPv6Address : fd77::0001:0099" "icmpTypeCodeIPv6 : 32768"
 check "ipfixDump: what was lost" dumped "exportingProcessId : 1" "notSentFlowTotalCount : 0"
 is "ipfixDump: no element without a name" "" "$(dump "$col/all.ipfix" | grep -i alien)"
 is "ipfixDump reads each element by its name" "$(grep -cE '^\s+OURS\(' agent/telemetry/ipfix_flow.c)" \
