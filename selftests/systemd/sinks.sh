@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Denies in a real journal: their fields, what journalctl -x says to them, and a journald that hangs,
-# which holds up neither the agent nor a connection and whose loss is counted. LIMIT_S=300 on a busy
+# which holds up neither the agent nor a connection and whose loss is counted. IPFIX, which the unit
+# forbids until a drop-in allows it. LIMIT_S=300 on a busy
 # machine. Run by selftests/run.
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh
@@ -24,10 +25,11 @@ default: { ingress: deny, egress: deny }
 segments:
   web:    { match: { unit: "web*.service" } }
   cache:  { match: { unit: cache.service } }
-  looked: { match: { unit: "looked*.service" }, mode: observe }
+  agent:  { match: { unit: bulkhead.service } }
+  collector: { match: { unit: collector.service } }
 allow:
   - { id: web-cache, from: web, to: cache, port: tcp/6379 }
-  - { id: looked-in, from: looked, to: cache, port: tcp/7000 }
+  - { id: export, from: agent, to: collector, port: udp/4739 }
 failsafe:
   - { from: { cidr: [10.77.0.250/32] }, port: tcp/22, description: bastion }
 YAML
@@ -52,7 +54,7 @@ print(json.load(sys.stdin).get(sys.argv[1], "none"))' "$1"
 count() { # field of the sink
 	inside bulkhead -o json status | python3 -c '
 import json, sys
-print(next((s[sys.argv[1]] for s in json.load(sys.stdin)["data"]["sinks"] if s["name"] == "journal"), "none"))' "$1"
+print(next((s[sys.argv[1]] for s in json.load(sys.stdin)["data"]["sinks"] if s["name"] == sys.argv[2]), "none"))' "$1" "${2:-journal}"
 }
 
 # --- what is in it -------------------------------------------------------------------------------
@@ -93,7 +95,7 @@ check "an apply has its MESSAGE_ID: $(field MESSAGE "MESSAGE_ID=$apply")" \
 	grep -q '^generation 1: /etc/bulkhead/shop.yaml, applied by root' <<< "$(field MESSAGE "MESSAGE_ID=$apply")"
 said=$(inside journalctl -q -x "MESSAGE_ID=$apply")
 check "and a text" grep -q "bulkhead rollback" <<< "$said"
-is "every MESSAGE_ID has one" "$(grep -c '^#define BH_MESSAGE_[A-Z]' "$MACHINE_TREE/agent/base/message_ids.h")" \
+is "every MESSAGE_ID has one" "$(grep -cE '"[0-9a-f]{32}"' "$MACHINE_TREE/agent/base/message_ids.h")" \
 	"$(for id in $(grep -oE '"[0-9a-f]{32}"' "$MACHINE_TREE/agent/base/message_ids.h" | tr -d '"'); do
 		inside journalctl --dump-catalog "$id" 2> /dev/null | grep '^Subject: '
 	done | sort -u | wc -l)"
@@ -116,7 +118,7 @@ check "is there by now" wait_for 5 there -t bulkhead BULKHEAD_VERDICT=allowed BU
 service web-talk python3 $MACHINE_PEER talk 10.77.0.1 6379
 # several ports, so that what limits denies alike does not limit them all
 for port in 7001 7002 7003 7004 7005 7006 7007 7008 7009 7010 7011 7012; do
-	service "report$port" python3 $MACHINE_PEER probe 10.77.0.1 $port 0.01
+	service "report$port" python3 $MACHINE_PEER probe 10.77.0.3 $port 0.01
 done
 # shellcheck disable=SC2317  # wait_for calls it
 talks() {
@@ -125,7 +127,8 @@ talks() {
 check "a connection is open" wait_for 10 talks
 journald=$(property_of systemd-journald.service MainPID)
 inside kill -STOP "$journald"
-check "the journal hangs: some are lost" wait_for 40 eval '[ "$(count lost)" -gt 0 ]'
+check "the journal hangs" wait_for 40 eval '[ "$(count trouble)" != None ]'
+check "some are lost: $(count lost)" [ "$(count lost)" -gt 0 ]
 check "status says why: $(count trouble)" grep -q "does not take entries" <<< "$(count trouble)"
 begin=$(date +%s%N)
 for _ in 1 2 3 4 5; do
@@ -148,4 +151,24 @@ print(sum(int(json.loads(line)["BULKHEAD_LOST"]) for line in sys.stdin))'
 check "what was lost is in the journal, to the last one ($(count lost))" \
 	wait_for 10 eval '[ "$(told)" = "$(count lost)" ]'
 is "taken = written + lost" "$(count taken)" "$(($(count written) + $(count lost)))"
+
+# --- IPFIX, out of the sandbox ---------------------------------------------------------------------
+
+inside_write /usr/local/lib/relay.py < "$SELFTESTS_LIB/relay.py"
+service collector python3 /usr/local/lib/relay.py 10.77.0.1 4739 /var/tmp/got.ipfix
+check "a collector listens" wait_for 10 eval "inside ss -Hlun | grep -qF 10.77.0.1:4739"
+settings "telemetry: { ipfix: { collector: 10.77.0.1 } }"
+check "the unit forbids it: status names the drop-in" wait_for 5 \
+	eval "[[ \$(count trouble ipfix) == *bulkhead.service.d/ipfix.conf* ]]"
+is "report is denied" EPERM "$(asks report-ask 10.77.0.1 6379)"
+check "which is lost" wait_for 5 eval '[ "$(count lost ipfix)" -gt 0 ]'
+# as bulkhead.yaml(5) has it
+drop_in ipfix "$(sed -n '/ipfix.conf$/,/^```$/{/^\(RestrictAddress\|IPAddressAllow\)/p}' \
+	"$MACHINE_TREE/tools/man/bulkhead.yaml.5.scd" | sed 's/192.0.2.7/10.77.0.1/')"
+check "with the drop-in of the manual" inside systemctl restart bulkhead.service
+is "nothing is wrong" None "$(count trouble ipfix)"
+is "report is denied" EPERM "$(asks report-ask 10.77.0.1 6379)"
+check "which is written" wait_for 8 eval '[ "$(count written ipfix)" -gt 0 ]'
+check "and arrives" inside grep -q report-ask.service /var/tmp/got.ipfix
+is "none is lost" 0 "$(count lost ipfix)"
 tap_end
