@@ -16,15 +16,21 @@
 
 #define JOURNAL "/run/systemd/journal/socket"
 
-/* A flood of denies must not push all else out of the journal; journald itself stops at 333. */
-#define PER_SECOND 100
+/*
+ * A flood of denies must not push all else out of the journal: so many at once, and so many a
+ * second when it goes on. What was above is told once in so many ticks.
+ */
+#define AT_ONCE	   100
+#define PER_SECOND 10
+#define TELL_TICKS 10
 
 struct journal_sink {
 	struct bh_sink s;
 	__u32 events;
 	int fd;
 	struct sockaddr_un to;
-	unsigned int taken;   /* since the last tick */
+	unsigned int taken;   /* of AT_ONCE */
+	unsigned int quiet;   /* ticks since loss was told */
 	__u64 above, refused; /* lost and not told yet: by the limit; by the journal */
 	bool refuses;	      /* since the last tick */
 };
@@ -57,7 +63,7 @@ static void on_flow(struct bh_sink *s, const struct bh_flow *flow)
 		return;
 	}
 	s->count.taken++;
-	if (k->taken >= PER_SECOND) {
+	if (k->taken >= AT_ONCE) {
 		s->count.lost++;
 		k->above++;
 		return;
@@ -87,8 +93,10 @@ static void tell_loss(struct journal_sink *k)
 	(void)bh_entry_putf(&e, "BULKHEAD_LOST", "%llu", k->above + k->refused);
 	(void)bh_entry_putf(&e, "BULKHEAD_LOST_LIMIT", "%llu", k->above);
 	(void)bh_entry_putf(&e, "BULKHEAD_LOST_REFUSED", "%llu", k->refused);
-	if (post(k, &e))
-		k->above = k->refused = 0;
+	if (!post(k, &e))
+		return;
+	k->above = k->refused = 0;
+	k->quiet = 0;
 }
 
 static void on_tick(struct bh_sink *s, __u64 boot_ns)
@@ -96,9 +104,10 @@ static void on_tick(struct bh_sink *s, __u64 boot_ns)
 	struct journal_sink *k = of(s);
 
 	(void)boot_ns;
-	k->taken = 0;
+	k->taken -= MIN(k->taken, (unsigned int)PER_SECOND);
 	k->refuses = false;
-	if (k->above || k->refused)
+	k->quiet++;
+	if ((k->above || k->refused) && k->quiet >= TELL_TICKS)
 		tell_loss(k);
 	if (!k->refuses)
 		s->trouble[0] = '\0';
@@ -129,6 +138,7 @@ struct bh_sink *bh_sink_journal_new(const struct bh_journal_opts *o)
 		return NULL;
 	k->s.ops = &ops;
 	k->events = o->events;
+	k->quiet = TELL_TICKS;
 	k->to.sun_family = AF_UNIX;
 	(void)snprintf(k->to.sun_path, sizeof(k->to.sun_path), "%s", path);
 	k->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -47,7 +47,7 @@ settings() { # [YAML...]
 collect_nfacctd() {
 	sed -e "s,/usr/share/bulkhead/ipfix,$PWD/tools/ipfix," -e "s,^print_output_file:.*,print_output_file: $col/pmacct.json," \
 		-e 's,^nfacctd_port:.*,nfacctd_port: 4740,' -e 's/^print_history:.*//' \
-		-e 's,^print_refresh_time:.*,print_refresh_time: 2\nprint_output_file_append: true\nlogfile: '"$col/nfacctd.log," \
+		-e 's,^print_refresh_time:.*,print_refresh_time: 2\nprint_output_file_append: true\nlogfile: '"$col/nfacctd.log"'\nnfacctd_disable_checks: false,' \
 		tools/ipfix/nfacctd.conf > "$col/nfacctd.conf"
 	spawn "$col/nfacctd.out" outside x.service nfacctd -f "$col/nfacctd.conf"
 }
@@ -61,7 +61,7 @@ collect_nfcapd() {
 relay() { # file
 	spawn "$col/relay.log" outside x.service python3 "$SELFTESTS_LIB/relay.py" 10.77.0.2 4739 "$1" 4740 4741
 	relay=$REPLY
-	wait_for 5 eval "on outside ss -Hlun | grep -q 10.77.0.2:4739"
+	wait_for 5 eval "on outside ss -Hlun | grep -c 10.77.0.2:4739"
 }
 collect_nfacctd
 collect_nfcapd
@@ -216,10 +216,10 @@ check "it is back: nothing is wrong any more" wait_for 8 eval "[ \"\$(count trou
 written=$(count written)
 ask shop $report tcp 10.77.0.1 6379 > /dev/null
 check "and flows are written again" wait_for 5 eval "[ \$(count written) -gt $written ]"
-check "templates came first" wait_for 5 eval "dump $col/again.ipfix | grep -q 'bulkheadUnit : (len: 14) report.service'"
+check "templates came first" wait_for 5 eval "dump $col/again.ipfix | grep -c 'bulkheadUnit : (len: 14) report.service'"
 is "and no message before it was right" "" "$(dump "$col/again.ipfix" | grep -iE 'alien|no template|missing')"
 check "the loss is told to it: $(count lost)" \
-	eval "dump $col/again.ipfix | grep -qE \"notSentFlowTotalCount : $(count lost)\$\""
+	eval "dump $col/again.ipfix | grep -cE \"notSentFlowTotalCount : $(count lost)\$\""
 
 # --- the agent is a workload, too ------------------------------------------------------------------
 
@@ -244,13 +244,13 @@ check "SIGHUP without it: closed" wait_for 5 eval "[ \"\$(count taken)\" = none 
 kill "$relay"
 wait_for 5 eval "! kill -0 $relay"
 spawn "$col/relay.log" outside x.service python3 "$SELFTESTS_LIB/relay.py" fd77::2 4739 "$col/six.ipfix"
-wait_for 5 eval "on outside ss -Hlun | grep -qF '[fd77::2]:4739'"
+wait_for 5 eval "on outside ss -Hlun | grep -cF '[fd77::2]:4739'"
 settings "telemetry: { ipfix: { collector: 'fd77::2', domain: 9, events: [begin] } }"
 hangup
 check "SIGHUP with another: opened" wait_for 5 eval "[ \"\$(count taken)\" != none ]"
 ask shop $web tcp 10.77.0.1 6379 > /dev/null
-check "over IPv6, with its domain" wait_for 5 eval "dump $col/six.ipfix | grep -q 'domain id: 9'"
-check "only what was asked for" wait_for 5 eval "dump $col/six.ipfix | grep -q 'firewallEvent : 1'"
+check "over IPv6, with its domain" wait_for 5 eval "dump $col/six.ipfix | grep -c 'domain id: 9'"
+check "only what was asked for" wait_for 5 eval "dump $col/six.ipfix | grep -c 'firewallEvent : 1'"
 is "and nothing else" "" "$(dump "$col/six.ipfix" | grep 'firewallEvent : [^1]')"
 
 # Without an address of that family its socket goes; a new one is opened when there is one again.

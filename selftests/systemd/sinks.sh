@@ -149,14 +149,14 @@ import json, sys
 print(sum(int(json.loads(line)["BULKHEAD_LOST"]) for line in sys.stdin))'
 }
 check "what was lost is in the journal, to the last one ($(count lost))" \
-	wait_for 10 eval '[ "$(told)" = "$(count lost)" ]'
+	wait_for 20 eval '[ "$(told)" = "$(count lost)" ]'
 is "taken = written + lost" "$(count taken)" "$(($(count written) + $(count lost)))"
 
 # --- IPFIX, out of the sandbox ---------------------------------------------------------------------
 
 inside_write /usr/local/lib/relay.py < "$SELFTESTS_LIB/relay.py"
 service collector python3 /usr/local/lib/relay.py 10.77.0.1 4739 /var/tmp/got.ipfix
-check "a collector listens" wait_for 10 eval "inside ss -Hlun | grep -qF 10.77.0.1:4739"
+check "a collector listens" wait_for 10 eval "inside ss -Hlun | grep -cF 10.77.0.1:4739"
 settings "telemetry: { ipfix: { collector: 10.77.0.1 } }"
 check "the unit forbids it: status names the drop-in" wait_for 5 \
 	eval "[[ \$(count trouble ipfix) == *bulkhead.service.d/ipfix.conf* ]]"

@@ -262,10 +262,19 @@ static void a_flood_has_an_end(_unused_ void **state)
 	has(&e, "BULKHEAD_LOST", "900");
 	has(&e, "BULKHEAD_LOST_LIMIT", "900");
 	assert_string_equal(s->trouble, "");
-	feed(s, 1, false);
+	/* and when it goes on: ten a second, what is lost is told in ten */
+	n = 0;
+	for (size_t i = 0; i < 9; i++) {
+		feed(s, 50, false);
+		n += heard(fd, &e);
+		s->ops->tick(s, 0);
+	}
+	assert_int_equal(n, 90);
+	has(&e, "MESSAGE_ID", BH_MESSAGE_DENY);
 	s->ops->tick(s, 0);
 	assert_int_equal(heard(fd, &e), 1);
-	has(&e, "MESSAGE_ID", BH_MESSAGE_DENY);
+	has(&e, "BULKHEAD_LOST", "360");
+	assert_int_equal(s->count.taken, s->count.written + s->count.lost);
 	s->ops->close(s);
 }
 
