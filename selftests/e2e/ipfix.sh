@@ -176,6 +176,13 @@ check "ipfixDump: an IPv6 deny" dumped "sourceIPv6Address : fd77::0002" "destina
 check "ipfixDump: a denied ping" dumped "sourceIPv4Address : 10.77.0.99" "icmpTypeCodeIPv4 : 2048"
 check "ipfixDump: and by IPv6" dumped "sourceIPv6Address : fd77::0001:0099" "icmpTypeCodeIPv6 : 32768"
 check "ipfixDump: what was lost" dumped "exportingProcessId : 1" "notSentFlowTotalCount : 0"
+# neither nfcapd nor nfacctd minds what options records do to the numbers
+is "ipfixDump: each message's number is how many records came before" "" "$(dump "$col/all.ipfix" | awk '
+	/sequence number:/ { for (i = 1; i < NF; i++) if ($i == "number:") n = $(i + 1)
+		messages++
+		if (n != sum) print "message " messages ": " n ", not " sum }
+	/Msg Stats: [0-9]+ Data Records/ { sum += $4 }
+	END { if (messages < 4 || sum < 20) print messages " messages, " sum " records" }')"
 is "ipfixDump: no element without a name" "" "$(dump "$col/all.ipfix" | grep -i alien)"
 is "ipfixDump reads each element by its name" "$(grep -cE '^\s+OURS\(' agent/telemetry/ipfix_flow.c)" \
 	"$(dump "$col/all.ipfix" | grep -oE '\(32473/[0-9]+\) +bulkhead[A-Za-z]+ ' | sort -u | wc -l)"
