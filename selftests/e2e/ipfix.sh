@@ -89,6 +89,7 @@ for at in 10.77.0.1 fd77::1; do
 done
 host_addr outside eth1 10.77.0.99/24
 host_addr outside eth1 fd77::1:99/64
+# shellcheck disable=SC2317  # check calls it
 no() {
 	! "$@"
 }
@@ -112,6 +113,7 @@ is "nothing is wrong" None "$(count trouble)"
 
 # --- pmacct --------------------------------------------------------------------------------------
 
+# shellcheck disable=SC2317  # wait_for calls it
 json_rows() { # file filter over r: how many
 	python3 - "$@" <<'PY'
 import json, sys
@@ -207,7 +209,7 @@ kill "$relay"
 wait_for 5 eval "! kill -0 $relay"
 lost=$(count lost) written=$(count written) taken=$(count taken)
 for _ in 1 2 3; do
-	ask shop $report tcp 10.77.0.1 6379 > /dev/null
+	ask shop "$report" tcp 10.77.0.1 6379 > /dev/null
 	sleep 0.3
 done
 check "the collector is gone: status says so" wait_for 5 eval "[[ \$(count trouble) == *'nobody listens at 10.77.0.2:4739'* ]]"
@@ -233,7 +235,7 @@ check "the loss is told to it: $(count lost)" \
 check "a map that does not let the agent out" bh shop apply --yes "$SCOPE_DIR/mute.yaml"
 # shellcheck disable=SC2317  # wait_for calls it
 denied_itself() {
-	ask shop $report tcp 10.77.0.1 6379 > /dev/null
+	ask shop "$report" tcp 10.77.0.1 6379 > /dev/null
 	[[ $(count trouble) == *'denied to the agent itself'* ]]
 }
 check "status names it" wait_for 8 denied_itself
@@ -269,7 +271,7 @@ begun() {
 before=$(begun)
 # shellcheck disable=SC2317  # wait_for calls it
 goes_on() {
-	ask shop $web tcp 10.77.0.1 6379 > /dev/null
+	ask shop "$web" tcp 10.77.0.1 6379 > /dev/null
 	[ "$(begun)" -gt "$before" ]
 }
 check "another source address: goes on" wait_for 8 goes_on
