@@ -297,6 +297,7 @@ install: all
 	install -Dm644 -t $(DESTDIR)$(UNITDIR) tools/systemd/*.service
 	install -Dm644 tools/systemd/bulkhead.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/bulkhead.conf
 	install -Dm644 tools/systemd/bulkhead.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/bulkhead.conf
+	install -Dm644 tools/systemd/bulkhead.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/bulkhead.catalog
 	test -e $(DESTDIR)$(sysconfdir)/bulkhead/bulkhead.yaml || install -Dm644 \
 		tools/systemd/bulkhead.yaml $(DESTDIR)$(sysconfdir)/bulkhead/bulkhead.yaml
 	set -e; for m in $(MAN); do s=$${m##*.}; \
@@ -305,6 +306,7 @@ install: all
 	install -Dm644 tools/completion/zsh $(DESTDIR)$(ZSHDIR)/_bulkhead
 	install -Dm644 tools/completion/fish $(SHARE)/fish/vendor_completions.d/bulkhead.fish
 	install -Dm644 -t $(SHARE)/bulkhead tools/schema/*.json
+	install -Dm644 -t $(SHARE)/bulkhead/ipfix tools/ipfix/*
 	install -Dm644 -t $(SHARE)/doc/bulkhead README.md docs/*.md
 	install -Dm644 -t $(SHARE)/doc/bulkhead/examples docs/examples/*.yaml
 

@@ -21,6 +21,7 @@
 #include "fdstore.h"
 #include "holds.h"
 #include "place.h"
+#include "sinks.h"
 #include "telemetry/telemetry.h"
 #include "workload/users.h"
 
@@ -214,6 +215,7 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 		bh_past_catch_up(a);
 		bh_agent_relieve(a);
 		r = bh_nics_open(a, d);
+		bh_sinks_open(a, NULL);
 	}
 	if (r == 0)
 		r = open_loop(a);

@@ -8,6 +8,7 @@
 #include "control/audit.h"
 #include "control/proto.h"
 #include "policy/settings.h"
+#include "sinks.h"
 
 _Static_assert(BH_SETTINGS_CONFIRM_MAX_S == BH_CONFIRM_MAX_S &&
 		       BH_SETTINGS_EMERGENCY_S == BH_EMERGENCY_DEFAULT_S &&
@@ -318,5 +319,6 @@ void bh_config_reload(struct bh_agent *a)
 	take_over_from(a, &new);
 	/* what was in force until now is in @new */
 	bh_nics_choose(a, &new);
+	bh_sinks_open(a, &new.telemetry);
 	bh_notice("the settings were read again");
 }

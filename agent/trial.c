@@ -208,9 +208,10 @@ int bh_trial_revert(struct bh_agent *a, const char *why)
 	take_back(a);
 	write_back(a);
 	bh_agent_holds_again(a);
-	bh_warning("generation %llu was REVERTED: %s; generation %llu is what was before",
-		   (unsigned long long)t.generation, why,
-		   (unsigned long long)bh_kern_generation(a->kern));
+	bh_log_id(BH_LOG_WARNING, BH_MESSAGE_REVERTED,
+		  "generation %llu was REVERTED: %s; generation %llu is what was before",
+		  (unsigned long long)t.generation, why,
+		  (unsigned long long)bh_kern_generation(a->kern));
 	bh_record_agent(a, "revert", json_pack("{s:s}", "reason", why));
 	note(a, &t);
 	bh_agent_tell_status(a);

@@ -120,11 +120,12 @@ static size_t count_lost(struct bh_agent *a, const char *pins)
 		if (!is_lost(&hook[i]))
 			continue;
 		if (!a->hooks_trouble[0])
-			bh_error("%s is %s: attached again", hook[i].name, hook[i].mode);
+			bh_log_id(BH_LOG_ERROR, BH_MESSAGE_HOOKS, "%s is %s: attached again",
+				  hook[i].name, hook[i].mode);
 		lost++;
 	}
 	if (*pins && !lost && !a->hooks_trouble[0])
-		bh_error("%s; pinned again", pins);
+		bh_log_id(BH_LOG_ERROR, BH_MESSAGE_HOOKS, "%s; pinned again", pins);
 	return lost;
 }
 

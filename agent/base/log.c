@@ -135,8 +135,8 @@ void bh_log_fields(enum bh_level level, const char *const *field, size_t n, cons
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (!getenv("JOURNAL_STREAM") || strchr(text, '\n') ||
-	    !write_journal(level, field, n, text))
+	tame(text, strlen(text));
+	if (!getenv("JOURNAL_STREAM") || !write_journal(level, field, n, text))
 		bh_log(level, "%s", text);
 }
 

@@ -7,6 +7,7 @@
 #define BH_LOG_H
 
 #include "diag.h"
+#include "message_ids.h"
 
 /* syslog's numbers */
 enum bh_level {
@@ -29,6 +30,9 @@ void bh_log(enum bh_level level, const char *fmt, ...) _printf_(2, 3);
  */
 void bh_log_fields(enum bh_level level, const char *const *field, size_t n, const char *fmt, ...)
 	_printf_(4, 5);
+/* The same with a MESSAGE_ID of message_ids.h alone. */
+#define bh_log_id(level, id, ...)                                                                  \
+	bh_log_fields(level, (const char *const[]){"MESSAGE_ID=" id}, 1, __VA_ARGS__)
 /* Each finding as a line of its own, with its help. */
 void bh_log_diags(const struct bh_diags *d);
 

@@ -29,7 +29,9 @@
  *                                                  hooks[{name,mode,ok}], features, mode_cap (observe|none),
  *                                                  sessions {begun,denied,would_deny,ended} (since start),
  *                                                  events {seen,sent,lost}, cgroups {n,max,lost},
- *                                                  listeners {n,max,lost}, failsafes[{id,text,listener}], problems[...]
+ *                                                  listeners {n,max,lost}, failsafes[{id,text,listener}],
+ *                                                  sinks[{name,taken,written,lost,skipped,trouble or null}] (taken
+ *                                                  = written + lost + what waits), problems[...]
  * apply (C) file, text, [dry_run], [force],        generation, changes[{what (added|removed|changed),object,detail}],
  *           [enforce], [confirm_s |                entries {policy,addrs,prefixes,names,globs,users,rules},
  *           confirm_default]                       cut (sockets destroyed), took_ms, mode_cap (observe|none);

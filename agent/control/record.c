@@ -9,9 +9,6 @@
 #include "seal.h"
 #include "server.h"
 
-/* journalctl MESSAGE_ID=... finds every head. */
-#define MESSAGE_ID "MESSAGE_ID=5b0c1f1f7d3c4d0bb0c2a2f0f3a9e6d4"
-
 /* --- where heads go -------------------------------------------------------------------------------- */
 
 static unsigned char nibble(char c)
@@ -52,7 +49,7 @@ static void to_journal(const struct bh_chain_head *head, const json_t *what)
 	const char *event = json_string_value(json_object_get(what, "event"));
 	const char *by = json_string_value(json_object_get(what, "by"));
 	char seq[64], hash[100];
-	const char *const field[] = {MESSAGE_ID, seq, hash};
+	const char *const field[] = {"MESSAGE_ID=" BH_MESSAGE_AUDIT, seq, hash};
 
 	snprintf(seq, sizeof(seq), "BULKHEAD_AUDIT_SEQ=%llu", head->seq);
 	snprintf(hash, sizeof(hash), "BULKHEAD_AUDIT_HASH=%s", head->hash);

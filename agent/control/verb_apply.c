@@ -189,7 +189,7 @@ int bh_apply_run(struct bh_agent *a, const struct bh_call *call, struct bh_apply
 	if (r == 0)
 		r = enforce(a, &l, what, reply);
 	if (r == 0 && !what->dry_run)
-		bh_notice("generation %llu: %s, %s by %s%s%s",
+		bh_log_id(BH_LOG_NOTICE, BH_MESSAGE_POLICY, "generation %llu: %s, %s by %s%s%s",
 			  (unsigned long long)bh_kern_generation(a->kern), what->file,
 			  what->rollback_of ? "rolled back" : "applied", a->live.origin.by,
 			  what->force ? ", forced" : "",

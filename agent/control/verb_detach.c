@@ -7,7 +7,7 @@
 
 static void leave(struct bh_agent *a)
 {
-	bh_notice("detached: nothing is enforced any more");
+	bh_log_id(BH_LOG_NOTICE, BH_MESSAGE_DETACHED, "detached: nothing is enforced any more");
 	bh_agent_exit(a, BH_AGENT_EXIT_DETACHED);
 }
 

@@ -40,7 +40,8 @@ void bh_emergency_look(struct bh_agent *a)
 	if (!until || until == a->emergency_ns)
 		return;
 	(void)bh_emergency_watch(a);
-	bh_error("EMERGENCY: opened beside this agent, by bulkheadd rescue");
+	bh_log_id(BH_LOG_ERROR, BH_MESSAGE_EMERGENCY,
+		  "EMERGENCY: opened beside this agent, by bulkheadd rescue");
 	bh_record_agent(a, "emergency",
 			json_pack("{s:s s:o}", "reason", "opened by a rescue", "until",
 				  bh_json_boot_time(a, until)));
@@ -80,8 +81,9 @@ static int open_it(struct bh_agent *a, const struct bh_call *call, json_int_t fo
 				     "the reason is empty");
 	set_open(a, a->clock->boot_ns() + (__u64)for_s * 1000000000ull);
 	r = bh_emergency_watch(a);
-	bh_error("EMERGENCY: for %lld s nothing is denied but by name: %s (%s)", (long long)for_s,
-		 reason, by ? by : "?");
+	bh_log_id(BH_LOG_ERROR, BH_MESSAGE_EMERGENCY,
+		  "EMERGENCY: for %lld s nothing is denied but by name: %s (%s)", (long long)for_s,
+		  reason, by ? by : "?");
 	return r < 0 ? r : answer(a, for_s, 0, reply);
 }
 

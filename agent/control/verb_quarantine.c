@@ -147,8 +147,8 @@ static int hold(struct bh_agent *a, struct bh_hold *h, bool force, struct bh_rep
 		bh_hold_clear(h);
 		return -ENOMEM;
 	}
-	bh_warning("QUARANTINE of %s%s: %s (%s)", h->who, force ? ", forced" : "", h->note.reason,
-		   h->note.by);
+	bh_log_id(BH_LOG_WARNING, BH_MESSAGE_QUARANTINE, "QUARANTINE of %s%s: %s (%s)", h->who,
+		  force ? ", forced" : "", h->note.reason, h->note.by);
 	r = bh_holds_add(a->holds, h);
 	if (r == -E2BIG)
 		return bh_reply_fail(reply, BH_EXIT_FAILED,

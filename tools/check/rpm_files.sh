@@ -17,6 +17,7 @@ mapfile -t entries < <(sed -n '/^%files$/,/^%changelog$/p' $spec | grep -vE "^%(
 		s,^%\{_unitdir\},/usr/lib/systemd/system,
 		s,^%\{_sysusersdir\},/usr/lib/sysusers.d,
 		s,^%\{_tmpfilesdir\},/usr/lib/tmpfiles.d,
+		s,^%\{_journalcatalogdir\},/usr/lib/systemd/catalog,
 		s,^%\{_mandir\},/usr/share/man,
 		s,^%\{_docdir\},/usr/share/doc,
 		s,^%\{_sysconfdir\},/etc,
