@@ -20,11 +20,12 @@ struct bh_cli {
 	const char *file, *reason;
 	bool help, version;
 	bool yes, dry_run, force, enforce, offline, all, follow, denied, no_confirm, even_failsafe,
-		quick, config;
+		quick, config, audited, allowed, once;
 	bool confirm_default;	   /* a time is meant that the agent knows */
-	unsigned confirm_s, for_s; /* 0 = not given */
-	const char *from, *to, *port, *user, *cgroup_root;
-	unsigned limit; /* 0 = not given */
+	unsigned confirm_s, for_s, since_s; /* 0 = not given */
+	const char *from, *to, *port, *user, *cgroup_root, *unit, *by, *sort;
+	unsigned limit, steps; /* 0 = not given */
+	const char *interval;
 
 	bool json;
 	bool colour;	 /* stdout */
@@ -53,6 +54,7 @@ struct bh_command {
 	const char *text;    /* the rest of `bulkhead NAME --help` */
 	const struct bh_opt *opts;
 	size_t n_opts;
+	const char *const *formats; /* of -o beside text and json, NULL at the end; NULL: none */
 	int min_args, max_args;
 	/* Operands only; the options are in @cli. Return: the exit code. */
 	int (*run)(struct bh_cli *cli, int argc, char **argv);
