@@ -11,7 +11,7 @@
  * is true for 0 only. diags: [{"severity":"error|warning","file","line","col","len","text",
  * "help","source_line"}], also with ok:true (warnings). What is not known is null or absent.
  * Numbers that may pass 2^53 are strings; times are RFC 3339. One connection may ask again.
- * The CLI gives up after 2 s of silence (60 s for apply, rollback, diff, check, mode and detach).
+ * The CLI gives up after 2 s of silence (60 s for apply, rollback, diff, check, mode, detach and blast).
  *
  * Reading: uid 0 or group bulkhead-read. A change (C): uid 0 of the initial user namespace and
  * a caller in a login session (.scope under user.slice), in `host` or a segment with
@@ -71,6 +71,10 @@
  *           (segment, unit, address or prefix),    follow: the answer, then one {"event":{row}} line per record
  *           [port], [unit], [since_s], [denied],   until hang-up. denied: type deny and would_deny; audited: would_deny;
  *           [audited], [allowed]                   allowed: the others; they add up. port: in the words of a map, or a number
+ * blast     segment, [steps]                       generation, file, complete (false: it took too long), asked (questions),
+ *	reached[{segment,via,step,where (here|elsewhere|both),ports[{port,verdict (allowed|would_deny|after_grant),
+ *	egress {reason,rule,line} or null: not here, ingress}]}] by step, the first way to each; after_grant[] likewise:
+ *	to what is not reached without; not_reached[names], notes[]
  * mode (C)  mode: observe|enforce, [force],        mode_cap, unconfirmed; enforce is refused like a map
  *           [confirm_s | confirm_default]          that denies the caller's session
  * confirm (C) [generation], [force]                generation, cut
