@@ -7,11 +7,14 @@
 
 static bool fits_verdict(const struct bh_flow_filter *f, const struct bh_event *ev)
 {
+	const char *verdict = bh_flow_verdict(ev);
+
 	if (!f->denied && !f->audited && !f->allowed)
 		return true;
-	if (ev->type == BH_EVENT_WOULD_DENY)
-		return f->denied || f->audited;
-	return ev->type == BH_EVENT_DENY ? f->denied : f->allowed;
+	if (f->denied && bh_flow_is_denied(ev))
+		return true;
+	return (f->audited && !strcmp(verdict, "audited")) ||
+	       (f->allowed && !strcmp(verdict, "allowed"));
 }
 
 static bool is_transport(__u8 proto)

@@ -7,8 +7,9 @@ const char *bh_flow_verdict(const struct bh_event *ev)
 {
 	if (ev->type == BH_EVENT_WOULD_DENY)
 		return "audited";
+	/* a session that only observing let through goes on, and ends, as one */
 	if (ev->type != BH_EVENT_DENY)
-		return "allowed";
+		return bh_reason_class(ev->reason) == BH_CLASS_DENY ? "audited" : "allowed";
 	/* the last group of bh_reason.h: no table, no memory, no identity */
 	return ev->reason >= BH_R_NO_POLICY ? "error" : "denied";
 }

@@ -69,7 +69,7 @@
  *	caveats[]; code 3 if denied
  * flows     [follow], [limit], [from], [to]        rows (see below), the last limit of them (100, at most 4096), oldest first; with
  *           (segment, unit, address or prefix),    follow: the answer, then one {"event":{row}} line per record
- *           [port], [unit], [since_s], [denied],   until hang-up. denied: type deny and would_deny; audited: would_deny;
+ *           [port], [unit], [since_s], [denied],   until hang-up. denied: type deny and would_deny; audited: that, and what goes on or ends so;
  *           [audited], [allowed]                   allowed: the others; they add up. port: in the words of a map, or a number
  * blast     segment, [steps]                       generation, file, complete (false: it took too long), asked (questions),
  *	reached[{segment,via,step,where (here|elsewhere|both),ports[{port,verdict (allowed|would_deny|after_grant),

@@ -49,3 +49,42 @@ TEXT
 	bh blast web --steps 0
 	[ "$status" = 2 ]
 }
+
+@test "top: words that are none, and an agent that goes" {
+	bh top --by segmnt
+	[ "$status" = 2 ]
+	[ "${stderr_lines[1]}" = "      = help: did you mean 'segment'?" ]
+	bh top --sort size --once
+	[ "$status" = 2 ]
+	[[ $stderr == *"bytes, packets, flows or denied"* ]]
+	bh top -n 0
+	[ "$status" = 2 ]
+	bh top -n 4000
+	[ "$status" = 2 ]
+	bh top --once -o json
+	[ "$status" = 1 ]
+	[ "$(json 'd["ok"]' <<< "$output")" = false ]
+	serve hangup
+	bh top
+	[ "$status" = 1 ]
+}
+
+@test "top: hostile rows, and names that would move the cursor" {
+	cat > answers <<'JSON'
+{"flows": {"ok": true, "code": 0, "data": {"rows": [1, null, [], {}, {"type": 7, "time": "x", "local": []},
+  {"type": "deny", "verdict": "denied", "direction": "ingress", "time": "9999-01-01T00:00:00Z", "proto": "tcp",
+   "local": {"segment": "a\u001b[2Jb", "port": 1}, "remote": {"segment": "\u202e"}, "suppressed": -5}]}},
+ "events": [{"event": 7}, {"event": {"type": "begin"}}, {}]}
+JSON
+	serve say answers
+	bh top --once
+	[ "$status" = 0 ]
+	[[ $output == *'x1b[2Jb'* ]]
+	[[ $output != *$'\e'* ]]
+	bh top
+	[ "$status" = 1 ]
+	[[ $output != *$'\e'* ]]
+	bh top -o json
+	[ "$status" = 1 ]
+	[[ ${lines[-1]} == '{"ok":false'* ]]
+}

@@ -465,6 +465,8 @@ static void new_fields(_unused_ void **state)
 	expect_in_row(&ev, "\"verdict\":\"error\"");
 	ev.type = BH_EVENT_WOULD_DENY;
 	expect_in_row(&ev, "\"verdict\":\"audited\"");
+	ev.type = BH_EVENT_END;
+	expect_in_row(&ev, "\"verdict\":\"audited\"");
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
