@@ -88,3 +88,59 @@ JSON
 	[ "$status" = 1 ]
 	[[ ${lines[-1]} == '{"ok":false'* ]]
 }
+
+# Rows of 30 segments, each word of them hostile to some format.
+many() {
+	python3 - <<'PY'
+import json
+names = [f"s{i}" for i in range(26)] + ['a"b', "<&>", "x]|;#", "\u4e2d\u6587", "\u001b[2J"]
+rows = []
+for i in range(90):
+    kind = ["end", "deny", "would_deny"][i % 7 % 3]
+    rows.append({"type": kind, "verdict": {"end": "allowed", "deny": "denied", "would_deny": "audited"}[kind],
+                 "direction": "egress", "time": "2026-05-01T10:00:00Z", "proto": "tcp", "bytes_in": str(10 ** (i % 9)),
+                 "local": {"segment": names[i * 7 % 31], "port": 40000 + i},
+                 "remote": {"segment": names[i * 11 % 29], "port": 1000 + i * i % 400}})
+print(json.dumps({"flows": {"ok": True, "code": 0, "data": {"rows": rows}}}))
+PY
+}
+
+@test "graph: thirty segments, and names hostile to each format" {
+	many > answers
+	serve say answers
+	for format in svg dot mermaid json; do
+		"$B" --control s graph -o $format > graph.$format
+		"$B" --control s graph -o $format | cmp - graph.$format
+		run grep -q $'\e' graph.$format
+		[ "$status" = 1 ]
+	done
+	python3 "$BATS_TEST_DIRNAME/../lib/svg.py" graph.svg > texts
+	for name in 'a"b' '<&>' 'x]|;#' '\x1b[2J' s0 s25; do
+		grep -qxF "$name" texts || { echo "no $name"; return 1; }
+	done
+	grep -qF '"x#93;#124;#59;#35;"' graph.mermaid
+	command -v dot > /dev/null || skip "no graphviz"
+	dot -Tsvg graph.dot > drawn.svg
+	[ "$(grep -c ' -> ' graph.dot)" = "$(grep -c 'class="edge' drawn.svg)" ]
+}
+
+@test "graph: nothing, one, a circle, and hostile rows" {
+	echo '{"flows": {"ok": true, "code": 0, "data": {"rows": []}}}' > answers
+	serve say answers
+	bh graph
+	[ "$status" = 0 ]
+	[ "$stderr" = "nobody has talked yet" ]
+	for rows in '' '1, null, [], {}' '{"local": {"segment": "a"}, "remote": {"segment": "a"}, "proto": "tcp"}' \
+		'{"local": {"segment": "a"}, "remote": {"segment": "b"}}, {"local": {"segment": "b"}, "remote": {"segment": "a"}}'; do
+		echo "{\"flows\": {\"ok\": true, \"code\": 0, \"data\": {\"rows\": [$rows]}}}" > answers
+		"$B" --control s graph -o svg > graph.svg
+		python3 "$BATS_TEST_DIRNAME/../lib/svg.py" graph.svg
+		"$B" --control s graph -o dot > graph.dot
+		"$B" --control s graph -o mermaid > graph.mermaid
+	done
+	bh graph --since 10m
+	[ "$(request)" = '{"verb":"flows","args":{"limit":4096,"since_s":600}}' ]
+	bh graph -o svgg
+	[ "$status" = 2 ]
+	[ "${stderr_lines[1]}" = "      = help: did you mean 'svg'?" ]
+}

@@ -127,7 +127,27 @@ wait "$watcher"
 is "SIGTERM is the end of it, no error" 0 $?
 
 # --- graph ----------------------------------------------------------------------------------------------
-#GRAPH
+
+for format in svg dot mermaid json; do
+	bh shop graph -o $format > "$SCOPE_DIR/graph.$format" || tap "not ok" "graph -o $format"
+	bh shop graph -o $format | cmp -s - "$SCOPE_DIR/graph.$format" || tap "not ok" "$format is the same again"
+done
+out=$(python3 "$SELFTESTS_LIB/svg.py" "$SCOPE_DIR/graph.svg" 2>&1)
+is "the picture is XML, and no text lies on another" 0 $? || echo "# $out"
+check "all who talked are in it" test "$(grep -cxE 'web|cache|report|watcher|visitors' <<< "$out")" = 5
+if command -v dot > /dev/null; then
+	is "graphviz draws the same edges" "$(grep -c ' -> ' "$SCOPE_DIR/graph.dot")" \
+		"$(dot -Tsvg "$SCOPE_DIR/graph.dot" | grep -c 'class="edge')"
+else
+	echo "# no graphviz"
+fi
+is "JSON has them" "cache>web denied; report>cache denied; report>web denied; visitors>web allowed; watcher>visitors audited; web>cache allowed" \
+	"$(python3 -c 'import json, sys
+print("; ".join(sorted("%(from)s>%(to)s %(verdict)s" % e for e in json.load(sys.stdin)["data"]["edges"])))' < "$SCOPE_DIR/graph.json")"
+is "mermaid: an edge and a style for each" "6 6" \
+	"$(grep -cE '^  n[0-9]+ (-->|-\.->)\|".*"\| n[0-9]+$' "$SCOPE_DIR/graph.mermaid") $(grep -c '^  linkStyle [0-9]* stroke:#' "$SCOPE_DIR/graph.mermaid")"
+sleep 1.1
+is "nothing of the last second" "" "$(bh shop graph --since 1s 2> /dev/null)"
 
 # --- top on a terminal, to the end of the agent -----------------------------------------------------------
 
