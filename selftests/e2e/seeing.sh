@@ -119,9 +119,19 @@ is "the bytes are those of the flows" "$told" "$sent"
 
 "$BUILD/bulkhead" --control "$SCOPE_DIR/shop/run/control.sock" -o json top -n 1 > "$SCOPE_DIR/top.log" 2>&1 &
 watcher=$!
-check "an object a line where nobody looks" wait_for 10 eval '[ "$(wc -l < "$SCOPE_DIR/top.log")" -ge 2 ]'
+# shellcheck disable=SC2317  # wait_for calls both
+top_lines() { # at least so many
+	[ "$(wc -l < "$SCOPE_DIR/top.log")" -ge "$1" ]
+}
+
+# shellcheck disable=SC2317
+top_says() { # text
+	tail -1 "$SCOPE_DIR/top.log" | grep -qF "$1"
+}
+
+check "an object a line where nobody looks" wait_for 10 top_lines 2
 ask shop $cache tcp 10.77.0.1 8080 > /dev/null
-check "what happens meanwhile is in it" wait_for 5 eval 'tail -1 "$SCOPE_DIR/top.log" | grep -q "\"from\":\"cache\""'
+check "what happens meanwhile is in it" wait_for 5 top_says '"from":"cache"'
 kill "$watcher"
 wait "$watcher"
 is "SIGTERM is the end of it, no error" 0 $?
