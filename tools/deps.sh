@@ -10,7 +10,7 @@ BUILD_DEBIAN="clang libclang-rt-14-dev llvm gcc make pkg-config libbpf-dev bpfto
 	patch zlib1g-dev libfyaml-dev libjansson-dev libsystemd-dev libssl-dev libnl-3-dev
 	libnl-route-3-dev libsmartcols-dev libcap-dev libcmocka-dev bats scdoc clang-format
 	clang-tidy shellcheck python3 python3-jsonschema python3-yaml iproute2 iputils-ping socat tcpdump
-	systemd strace"
+	systemd strace graphviz"
 DEMO_DEBIAN="nginx-light redis-server redis-tools curl iproute2 python3 bpftool"
 VM_DEBIAN="qemu-system-x86 busybox-static kmod cpio xz-utils binutils"
 PACKAGE_DEBIAN="debhelper dpkg-dev lintian po-debconf python3 rpm rpmlint"
@@ -20,7 +20,7 @@ BUILD_FEDORA="clang compiler-rt llvm gcc make pkgconf libbpf-devel bpftool elfut
 	patch zlib-devel libfyaml-devel jansson-devel systemd-devel openssl-devel libnl3-devel
 	libsmartcols-devel libcap-devel libcmocka-devel bats scdoc clang-tools-extra
 	ShellCheck python3 python3-jsonschema python3-pyyaml iproute iputils socat tcpdump
-	systemd strace"
+	systemd strace graphviz"
 DEMO_FEDORA="nginx redis curl iproute python3 bpftool"
 VM_FEDORA="qemu-system-x86-core busybox kmod cpio xz binutils"
 PACKAGE_FEDORA="python3 rpm-build rpmlint"

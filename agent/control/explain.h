@@ -82,6 +82,9 @@ int bh_explain_unknown(struct bh_explain *x, const struct bh_end *end);
 int bh_explain_judge(struct bh_explain *x);
 /* The one that decides; NULL: all is allowed. */
 const struct bh_half_said *bh_explain_denier(const struct bh_explain *x);
+/* What @answer to @q means, with `listen:` of @c, which may be NULL. */
+void bh_half_say(const struct bh_compiled *c, const struct bh_question *q,
+		 const struct bh_answer *answer, struct bh_half_said *half);
 const char *bh_half_verdict(const struct bh_half_said *half);
 /* {direction, segment, peer, verdict, reason, text, rule, line, source, mode} */
 json_t *bh_half_json(const struct bh_explain *x, const struct bh_half_said *half);

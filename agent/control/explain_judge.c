@@ -37,15 +37,14 @@ static void put_remote(struct bh_question *q, const struct bh_end *peer)
 }
 
 /* `listen:` gives the port to another segment: asked before the rules, by every hook. */
-static bool is_reserved(const struct bh_explain *x, __u32 identity)
+static bool is_reserved(const struct bh_compiled *c, __u8 proto, __u16 port, __u32 identity)
 {
-	const struct bh_compiled *c = x->a->live.compiled;
 	bool reserved = false, ours = false;
 
-	for (size_t i = 0; c && bh_ask_has_port(&x->ask) && i < c->reserve.n; i++) {
+	for (size_t i = 0; c && i < c->reserve.n; i++) {
 		const struct bh_reserve_key *k = &c->reserve.key[i];
 
-		if (k->port != x->ask.port || k->proto != x->ask.proto)
+		if (k->port != port || k->proto != proto)
 			continue;
 		reserved |= k->seg == BH_ID_ANY;
 		ours |= k->seg == identity;
@@ -62,8 +61,10 @@ static void say_nobody(struct bh_half_said *half)
 	half->pass = true;
 }
 
-static void say(struct bh_explain *x, const struct bh_answer *answer, struct bh_half_said *half)
+void bh_half_say(const struct bh_compiled *c, const struct bh_question *q,
+		 const struct bh_answer *answer, struct bh_half_said *half)
 {
+	half->dir = q->dir;
 	half->answer = *answer;
 	half->reason = answer->reason;
 	half->rule = answer->rule;
@@ -75,7 +76,8 @@ static void say(struct bh_explain *x, const struct bh_answer *answer, struct bh_
 		half->rule = answer->would_rule;
 		half->deny = true;
 	}
-	if (half->dir == BH_IN && is_reserved(x, answer->local)) {
+	if (half->dir == BH_IN && bh_ask_has_port(&(struct bh_ask){.proto = q->proto}) &&
+	    is_reserved(c, q->proto, q->port, answer->local)) {
 		half->reason = BH_R_LISTEN_NOT_ALLOWED;
 		half->rule = 0;
 		half->deny = true;
@@ -103,8 +105,7 @@ static int ask(struct bh_explain *x, enum bh_dir dir)
 	r = bh_kern_judge(x->a->kern, &q, &answer);
 	if (r < 0)
 		return r;
-	half->dir = dir;
-	say(x, &answer, half);
+	bh_half_say(x->a->live.compiled, &q, &answer, half);
 	if (x->to.nobody)
 		say_nobody(half);
 	x->n_halves++;

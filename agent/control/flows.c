@@ -3,7 +3,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include "control.h"
-#include "flows.h"
+#include "flow_filter.h"
 #include "listeners.h"
 #include "words.h"
 
@@ -111,15 +111,51 @@ static json_t *end_json(const struct bh_addr *addr, __u16 port, __u32 identity, 
 			 "identity", (json_int_t)identity, "segment", bh_json_text(segment));
 }
 
+static json_t *unit_json(const char *cgroup)
+{
+	_cleanup_free_ char *copy = NULL;
+	size_t n = 0;
+	const char *unit = bh_unit_of(cgroup, &n);
+
+	if (!unit)
+		return json_null();
+	copy = strndup(unit, n);
+	return copy ? bh_json_text(copy) : NULL;
+}
+
 static json_t *local_json(const struct bh_flow *flow)
 {
 	const struct bh_event *ev = &flow->ev;
 	json_auto_t *local = end_json(&ev->local_addr, ev->local_port, ev->local, flow->local);
 
 	if (!local || json_object_set_new(local, "cgroup", bh_json_text(flow->cgroup)) < 0 ||
+	    json_object_set_new(local, "unit", unit_json(flow->cgroup)) < 0 ||
 	    json_object_set_new(local, "uid", json_integer(ev->uid)) < 0)
 		return NULL;
 	return TAKE_PTR(local);
+}
+
+/* 0: it is not known. */
+static json_t *time_json(const struct bh_flow *flow, __u64 boot_ns)
+{
+	int64_t before_ms = (int64_t)(flow->ev.time_ns - boot_ns) / 1000000;
+
+	return boot_ns ? bh_json_wall_time(flow->wall_ms - before_ms) : json_null();
+}
+
+/* What came with the process and the session; the kernel side does not know all of it always. */
+static json_t *more_json(const struct bh_flow *flow)
+{
+	const struct bh_event *ev = &flow->ev;
+	char comm[BH_COMM_MAX + 1] = "", flags[BH_TCP_FLAGS_TEXT];
+
+	memcpy(comm, ev->comm, BH_COMM_MAX);
+	return json_pack("{s:s s:o s:s s:I s:o s:s s:o s:o}", "verdict", bh_flow_verdict(ev),
+			 "comm", bh_json_text(*comm ? comm : NULL), "encrypted", bh_flow_crypt(ev),
+			 "suppressed", (json_int_t)ev->suppressed, "rtt_us",
+			 ev->rtt_us ? json_integer(ev->rtt_us) : json_null(), "tcp_flags",
+			 bh_tcp_flags_text(ev->tcp_flags, flags), "begin",
+			 time_json(flow, ev->begin_ns), "last", time_json(flow, ev->last_ns));
 }
 
 json_t *bh_flow_json(const struct bh_flow *flow)
@@ -127,17 +163,21 @@ json_t *bh_flow_json(const struct bh_flow *flow)
 	const struct bh_event *ev = &flow->ev;
 	bool icmp = ev->proto == IPPROTO_ICMP || ev->proto == IPPROTO_ICMPV6;
 	char proto[BH_PROTO_WORD];
+	json_auto_t *row, *more = more_json(flow);
 
-	return json_pack("{s:o s:s s:s s:o s:o s:o s:s s:o s:I s:s s:I s:o s:o s:o s:o}", "time",
-			 bh_json_wall_time(flow->wall_ms), "type", bh_flow_type(ev), "direction",
-			 ev->dir == BH_OUT ? "egress" : "ingress", "proto",
-			 json_string(bh_proto_word(ev->proto, icmp ? ev->icmp : 0, proto)), "local",
-			 local_json(flow), "remote",
-			 end_json(&ev->remote_addr, ev->remote_port, ev->remote, flow->remote),
-			 "reason", bh_reason_name(ev->reason), "rule", bh_json_text(flow->rule),
-			 "generation", (json_int_t)ev->gen, "hook", bh_flow_hook(ev), "pid",
-			 (json_int_t)ev->pid, "packets_in", bh_json_u64(ev->packets[BH_IN]),
-			 "bytes_in", bh_json_u64(ev->bytes[BH_IN]), "packets_out",
-			 bh_json_u64(ev->packets[BH_OUT]), "bytes_out",
-			 bh_json_u64(ev->bytes[BH_OUT]));
+	row = json_pack("{s:o s:s s:s s:o s:o s:o s:s s:o s:I s:s s:I s:o s:o s:o s:o}", "time",
+			bh_json_wall_time(flow->wall_ms), "type", bh_flow_type(ev), "direction",
+			ev->dir == BH_OUT ? "egress" : "ingress", "proto",
+			json_string(bh_proto_word(ev->proto, icmp ? ev->icmp : 0, proto)), "local",
+			local_json(flow), "remote",
+			end_json(&ev->remote_addr, ev->remote_port, ev->remote, flow->remote),
+			"reason", bh_reason_name(ev->reason), "rule", bh_json_text(flow->rule),
+			"generation", (json_int_t)ev->gen, "hook", bh_flow_hook(ev), "pid",
+			(json_int_t)ev->pid, "packets_in", bh_json_u64(ev->packets[BH_IN]),
+			"bytes_in", bh_json_u64(ev->bytes[BH_IN]), "packets_out",
+			bh_json_u64(ev->packets[BH_OUT]), "bytes_out",
+			bh_json_u64(ev->bytes[BH_OUT]));
+	if (!row || !more || json_object_update(row, more) < 0)
+		return NULL;
+	return TAKE_PTR(row);
 }

@@ -11,7 +11,7 @@
  * is true for 0 only. diags: [{"severity":"error|warning","file","line","col","len","text",
  * "help","source_line"}], also with ok:true (warnings). What is not known is null or absent.
  * Numbers that may pass 2^53 are strings; times are RFC 3339. One connection may ask again.
- * The CLI gives up after 2 s of silence (60 s for apply, rollback, diff, check, mode and detach).
+ * The CLI gives up after 2 s of silence (60 s for apply, rollback, diff, check, mode, detach and blast).
  *
  * Reading: uid 0 or group bulkhead-read. A change (C): uid 0 of the initial user namespace and
  * a caller in a login session (.scope under user.slice), in `host` or a segment with
@@ -69,9 +69,14 @@
  *	line's text; line 0 for a default),mode}],
  *	nearest {rule,line,source,differs[]} or null, suggestion (a YAML rule) or null,
  *	caveats[]; code 3 if denied
- * flows     [follow], [denied], [limit]            rows (see below), the last limit of them (100, at most 4096), oldest first; with
- *                                                  follow: the answer, then one {"event":{row}} line per record
- *                                                  until hang-up. denied: type deny and would_deny only
+ * flows     [follow], [limit], [from], [to]        rows (see below), the last limit of them (100, at most 4096), oldest first; with
+ *           (segment, unit, address or prefix),    follow: the answer, then one {"event":{row}} line per record
+ *           [port], [unit], [since_s], [denied],   until hang-up. denied: type deny and would_deny; audited: that, and what goes on or ends so;
+ *           [audited], [allowed]                   allowed: the others; they add up. port: in the words of a map, or a number
+ * blast     segment, [steps]                       generation, file, complete (false: it took too long), asked (questions),
+ *	reached[{segment,via,step,where (here|elsewhere|both),ports[{port,verdict (allowed|would_deny|after_grant),
+ *	egress {reason,rule,line} or null: not here, ingress}]}] by step, the first way to each; after_grant[] likewise:
+ *	to what is not reached without; not_reached[names], notes[]
  * mode (C)  mode: observe|enforce, [force],        mode_cap, unconfirmed; enforce is refused like a map
  *           [confirm_s | confirm_default]          that denies the caller's session
  * confirm (C) [generation], [force]                generation, cut
@@ -89,9 +94,10 @@
  *                                                  {"event":{record}} line each, as it stands in the log
  * audit_accept (C) -                               found: what was there; status forgets it, the log does not
  *
- * A flow row: {time,type (begin|deny|would_deny|end),direction (egress|ingress),proto,local{ip,port,identity,
- * segment,cgroup,uid},remote{ip,port,identity,segment},reason,rule,generation,hook,pid,
- * packets_in,bytes_in,packets_out,bytes_out}
+ * A flow row: {time,type (begin|deny|would_deny|update|end),verdict (allowed|denied|audited|error),direction (egress|ingress),
+ * proto,local{ip,port,identity,segment,cgroup,unit,uid},remote{ip,port,identity,segment},reason,rule,generation,hook,pid,
+ * comm,packets_in,bytes_in,packets_out,bytes_out (since it was last told of),suppressed (denies alike that were not told),
+ * rtt_us,tcp_flags ("SAF"),encrypted (none|unknown|plain|ssh|quic|tls),begin,last}
  */
 #ifndef BH_PROTO_H
 #define BH_PROTO_H

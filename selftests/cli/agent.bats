@@ -186,6 +186,10 @@ ANSWERS
 	[ "$(request)" = '{"verb":"flows","args":{"limit":4096,"denied":true}}' ]
 	bh flows -f
 	[ "$(request)" = '{"verb":"flows","args":{"limit":10,"follow":true}}' ]
+	bh flows --from web --to 10.0.0.0/8 --port tcp/443 --unit nginx --since 10m --audited --allowed
+	[ "$(request)" = '{"verb":"flows","args":{"limit":4096,"since_s":600,"from":"web","to":"10.0.0.0/8","port":"tcp/443","unit":"nginx","audited":true,"allowed":true}}' ]
+	bh flows -f --since 90s -n 5 -o wide
+	[ "$(request)" = '{"verb":"flows","args":{"limit":5,"since_s":90,"follow":true}}' ]
 	bh audit -f
 	[ "$(request)" = '{"verb":"audit","args":{"limit":10,"follow":true}}' ]
 	bh mode observe
@@ -368,6 +372,41 @@ TEXT
 	[ "$status" = 1 ]
 	[ "${#lines[@]}" = 3 ]
 	[ "$(json 'd["reason"]' <<< "${lines[0]}") $(json 'd["hook"]' <<< "${lines[1]}") $(json 'd["code"]' <<< "${lines[2]}")" = "default_deny sendmsg4 1" ]
+	bh flows -f -o jsonl
+	[ "$(json 'd["reason"]' <<< "${lines[0]}") $(json 'd["hook"]' <<< "${lines[1]}")" = "default_deny sendmsg4" ]
+}
+
+@test "flows: every column, a row a line, and nothing that fits" {
+	cat > answers <<'JSON'
+{"flows": {"ok": true, "code": 0, "data": {"rows": [{"time": "2026-05-01T10:00:00.5Z", "type": "end", "verdict": "allowed",
+   "direction": "egress", "proto": "tcp", "local": {"ip": "10.77.0.1", "port": 40112, "segment": "web", "unit": "nginx.service",
+   "uid": 0}, "remote": {"ip": "10.77.0.2", "port": 6379, "segment": "cache"}, "reason": "allow", "rule": "web-cache",
+   "generation": 7, "hook": "connect", "pid": 4711, "comm": "nginx", "packets_in": "10", "packets_out": "12",
+   "bytes_in": "2048", "bytes_out": "100", "rtt_us": 1234, "tcp_flags": "FSA", "encrypted": "tls", "suppressed": 3,
+   "begin": null, "last": null},
+  {"time": "2026-05-01T10:00:01Z", "type": "deny", "direction": "ingress", "local": {"uid": 4294967295}}]}}}
+JSON
+	serve say answers
+	bh flows -o wide
+	[ "$status" = 0 ]
+	for word in nginx.service "4711 nginx" root "web-cache" " 7 " "10 / 12" "2.0 KiB / 100 B" "1.2 ms" FSA tls; do
+		[[ ${lines[1]} == *"$word"* ]] || { echo "no $word"; return 1; }
+	done
+	[[ ${lines[0]} == *UNIT*PROCESS*USER*RULE*GEN*RTT*TCP*ENCRYPTED*SUPPRESSED* ]]
+	[[ ${lines[2]} == *denied* ]]
+	bh flows -o jsonl
+	[ "${#lines[@]}" = 2 ]
+	[ "$(json 'd["comm"]' <<< "${lines[0]}")" = nginx ]
+	echo '{"flows": {"ok": true, "code": 0, "data": {"rows": []}}}' > answers
+	bh flows --from web
+	[ "$stderr" = "nothing of that is remembered yet" ]
+	bh flows --since tomorrow
+	[ "$status" = 2 ]
+	bh -o wide status
+	[ "$status" = 2 ]
+	[ "${stderr_lines[0]}" = "error: unknown output format 'wide'" ]
+	bh flows -o wid
+	[ "${stderr_lines[1]}" = "      = help: did you mean 'wide'?" ]
 }
 
 @test "status: what is wrong stands out, and the code is the agent's" {

@@ -160,6 +160,7 @@ same() { # what, expected, actual
 @test "bash: values, and where files are meant" {
 	same formats $'json\ntext' "$(bash_offers bulkhead -o "")"
 	same "after the command" $'json\ntext' "$(bash_offers bulkhead status --output "")"
+	same "formats of flows" $'json\njsonl\ntext\nwide' "$(bash_offers bulkhead flows -o "")"
 	same "with =" json "$(bash_offers bulkhead status --output = j)"
 	same "options before the command" $'enforce\nobserve' \
 		"$(bash_offers bulkhead --control /x -o json mode "")"

@@ -46,6 +46,7 @@ static const struct {
 	{"audit", "{}"},
 	{"audit_accept", "{}"},
 	{"doctor", "{}"},
+	{"blast", "{\"segment\":\"web\"}"},
 };
 
 /* As JSON. No argument of any verb may be one of them. */

@@ -12,9 +12,9 @@
 /* Verbs that compile, stage or wait for a grace period; the others answer at once. */
 static bool is_slow(const char *verb)
 {
-	static const char *const slow[] = {"apply",	 "rollback", "diff",	"check",
-					   "mode",	 "detach",   "confirm", "emergency",
-					   "quarantine", "release",  "grant",	"revoke"};
+	static const char *const slow[] = {
+		"apply",     "rollback",   "diff",    "check", "mode",	 "detach", "confirm",
+		"emergency", "quarantine", "release", "grant", "revoke", "blast"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(slow); i++)
 		if (!strcmp(verb, slow[i]))

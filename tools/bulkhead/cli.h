@@ -20,11 +20,11 @@ struct bh_cli {
 	const char *file, *reason;
 	bool help, version;
 	bool yes, dry_run, force, enforce, offline, all, follow, denied, no_confirm, even_failsafe,
-		quick, config;
-	bool confirm_default;	   /* a time is meant that the agent knows */
-	unsigned confirm_s, for_s; /* 0 = not given */
-	const char *from, *to, *port, *user, *cgroup_root;
-	unsigned limit; /* 0 = not given */
+		quick, config, audited, allowed, once;
+	bool confirm_default;		    /* a time is meant that the agent knows */
+	unsigned confirm_s, for_s, since_s; /* 0 = not given */
+	const char *from, *to, *port, *user, *cgroup_root, *unit, *by, *sort;
+	unsigned limit, steps, interval; /* 0 = not given */
 
 	bool json;
 	bool colour;	 /* stdout */
@@ -53,6 +53,7 @@ struct bh_command {
 	const char *text;    /* the rest of `bulkhead NAME --help` */
 	const struct bh_opt *opts;
 	size_t n_opts;
+	const char *const *formats; /* of -o beside text and json, NULL at the end; NULL: none */
 	int min_args, max_args;
 	/* Operands only; the options are in @cli. Return: the exit code. */
 	int (*run)(struct bh_cli *cli, int argc, char **argv);
@@ -61,7 +62,8 @@ struct bh_command {
 extern const struct bh_command bh_cmd_status, bh_cmd_version, bh_cmd_check, bh_cmd_diff,
 	bh_cmd_apply, bh_cmd_history, bh_cmd_rollback, bh_cmd_get, bh_cmd_explain, bh_cmd_flows,
 	bh_cmd_mode, bh_cmd_detach, bh_cmd_confirm, bh_cmd_emergency, bh_cmd_quarantine,
-	bh_cmd_release, bh_cmd_grant, bh_cmd_revoke, bh_cmd_audit, bh_cmd_doctor, bh_cmd_init;
+	bh_cmd_release, bh_cmd_grant, bh_cmd_revoke, bh_cmd_audit, bh_cmd_doctor, bh_cmd_init,
+	bh_cmd_blast, bh_cmd_top, bh_cmd_graph;
 
 /* --- options.c ------------------------------------------------------------------------------ */
 

@@ -307,3 +307,8 @@ int bh_client_receive(struct bh_client *c, const struct bh_wait *wait, struct bh
 	*ret = line;
 	return 0;
 }
+
+bool bh_client_has_line(const struct bh_client *c)
+{
+	return c->n && memchr(c->buf, '\n', c->n);
+}

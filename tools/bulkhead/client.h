@@ -42,6 +42,9 @@ struct bh_wait {
 int bh_client_receive(struct bh_client *c, const struct bh_wait *wait, struct bh_diags *d,
 		      json_t **ret);
 
+/* Whether the next one is there: then it takes no time. */
+bool bh_client_has_line(const struct bh_client *c);
+
 void bh_client_close(struct bh_client *c);
 
 #define _cleanup_client_ _cleanup_(bh_client_close)

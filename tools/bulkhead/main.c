@@ -11,11 +11,11 @@
 #include "cli.h"
 
 static const struct bh_command *const commands[] = {
-	&bh_cmd_status,	    &bh_cmd_doctor,  &bh_cmd_version, &bh_cmd_init,	 &bh_cmd_check,
-	&bh_cmd_diff,	    &bh_cmd_apply,   &bh_cmd_confirm, &bh_cmd_history,	 &bh_cmd_rollback,
-	&bh_cmd_get,	    &bh_cmd_explain, &bh_cmd_flows,   &bh_cmd_grant,	 &bh_cmd_revoke,
-	&bh_cmd_quarantine, &bh_cmd_release, &bh_cmd_mode,    &bh_cmd_emergency, &bh_cmd_detach,
-	&bh_cmd_audit,
+	&bh_cmd_status, &bh_cmd_doctor,	   &bh_cmd_version, &bh_cmd_init,	&bh_cmd_check,
+	&bh_cmd_diff,	&bh_cmd_apply,	   &bh_cmd_confirm, &bh_cmd_history,	&bh_cmd_rollback,
+	&bh_cmd_get,	&bh_cmd_explain,   &bh_cmd_blast,   &bh_cmd_flows,	&bh_cmd_top,
+	&bh_cmd_graph,	&bh_cmd_grant,	   &bh_cmd_revoke,  &bh_cmd_quarantine, &bh_cmd_release,
+	&bh_cmd_mode,	&bh_cmd_emergency, &bh_cmd_detach,  &bh_cmd_audit,
 };
 
 static int help(FILE *out)
@@ -59,22 +59,51 @@ static const struct bh_command *find(struct bh_cli *cli, const char *name)
 	return NULL;
 }
 
-static int set_format(struct bh_cli *cli)
-{
-	static const char *const formats[] = {"text", "json"};
-	const char *near;
+#define FORMATS_MAX 8
 
-	if (!cli->format || !strcmp(cli->format, "text")) {
-		cli->json = false;
+/* What -o may be for @command. Return: how many. */
+static size_t formats_of(const struct bh_command *command, const char *ret[FORMATS_MAX])
+{
+	size_t n = 0;
+
+	ret[n++] = "text";
+	ret[n++] = "json";
+	for (const char *const *f = command->formats; f && *f && n < FORMATS_MAX; f++)
+		ret[n++] = *f;
+	return n;
+}
+
+static int unknown_format(struct bh_cli *cli, const char *const *formats, size_t n)
+{
+	const char *near = bh_nearest(cli->format, formats, n);
+	char help[80];
+	size_t at = 0;
+
+	if (near)
+		(void)snprintf(help, sizeof(help), "did you mean '%s'?", near);
+	for (size_t i = 0; !near && i < n; i++)
+		at += (size_t)snprintf(help + at, sizeof(help) - at, "%s%s",
+				       !i	   ? ""
+				       : i + 1 < n ? ", "
+						   : " or ",
+				       formats[i]);
+	return bh_fail(cli, BH_EXIT_USAGE, help, "unknown output format '%s'", cli->format);
+}
+
+/* @command: NULL = not known yet */
+static int set_format(struct bh_cli *cli, const struct bh_command *command)
+{
+	const char *formats[FORMATS_MAX];
+	size_t n;
+
+	cli->json = cli->format && !strcmp(cli->format, "json");
+	if (!cli->format || !command)
 		return BH_EXIT_OK;
-	}
-	cli->json = !strcmp(cli->format, "json");
-	near = bh_nearest(cli->format, formats, ARRAY_SIZE(formats));
-	return cli->json ? BH_EXIT_OK
-			 : bh_fail(cli, BH_EXIT_USAGE,
-				   near && !strcmp(near, "json") ? "did you mean 'json'?"
-								 : "text or json",
-				   "unknown output format '%s'", cli->format);
+	n = formats_of(command, formats);
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(cli->format, formats[i]))
+			return BH_EXIT_OK;
+	return unknown_format(cli, formats, n);
 }
 
 /* Options of @command, or the global ones in front of it. Return: BH_EXIT_OK or the exit code. */
@@ -83,7 +112,7 @@ static int options(struct bh_cli *cli, const struct bh_command *command, int arg
 {
 	_cleanup_diags_ struct bh_diags d = {};
 	int r = bh_options_parse(cli, command, argc, argv, ret_first, &d);
-	int format = set_format(cli);
+	int format = set_format(cli, command);
 
 	if (r < 0)
 		return bh_finish(cli, BH_EXIT_USAGE, NULL, &d);

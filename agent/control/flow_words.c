@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow_words.c - what the numbers of a flow are called. Called by flows.c and flow_filter.c. */
+#include <string.h>
+#include "flow_filter.h"
+
+const char *bh_flow_verdict(const struct bh_event *ev)
+{
+	if (ev->type == BH_EVENT_WOULD_DENY)
+		return "audited";
+	/* a session that only observing let through goes on, and ends, as one */
+	if (ev->type != BH_EVENT_DENY)
+		return bh_reason_class(ev->reason) == BH_CLASS_DENY ? "audited" : "allowed";
+	/* the last group of bh_reason.h: no table, no memory, no identity */
+	return ev->reason >= BH_R_NO_POLICY ? "error" : "denied";
+}
+
+const char *bh_unit_of(const char *cgroup, size_t *ret_n)
+{
+	const char *s = cgroup && *cgroup == '/' ? cgroup + 1 : NULL;
+
+	while (s && *s) {
+		size_t n = strcspn(s, "/");
+
+		*ret_n = n;
+		/* below slices only: what stands deeper is the unit's own business */
+		if (!s[n] || n < 7 || strncmp(s + n - 6, ".slice", 6) != 0)
+			return s;
+		s += n + 1;
+	}
+	return NULL;
+}
+
+const char *bh_tcp_flags_text(__u8 flags, char ret[BH_TCP_FLAGS_TEXT])
+{
+	static const char letters[] = "FSRPAUEC";
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(letters) - 1; i++)
+		if (flags & 1u << i)
+			ret[n++] = letters[i];
+	ret[n] = '\0';
+	return ret;
+}
