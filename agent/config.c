@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "config.h"
 #include "control/audit.h"
+#include "control/metrics.h"
 #include "control/proto.h"
 #include "policy/settings.h"
 
@@ -318,5 +319,6 @@ void bh_config_reload(struct bh_agent *a)
 	take_over_from(a, &new);
 	/* what was in force until now is in @new */
 	bh_nics_choose(a, &new);
+	bh_metrics_reload(a->metrics);
 	bh_notice("the settings were read again");
 }

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing to build and test (`deps.sh build`), to run the demo (`deps.sh demo`), to
-# boot other kernels (`deps.sh vm`) or to make packages (`deps.sh package`).
+# boot other kernels (`deps.sh vm`), to make packages (`deps.sh package`) or to test against who reads
+# our telemetry (`deps.sh consumers`).
 # Called by make; costs one dpkg-query when nothing is missing.
 set -euo pipefail
 
@@ -13,6 +14,7 @@ BUILD_DEBIAN="clang libclang-rt-14-dev llvm gcc make pkg-config libbpf-dev bpfto
 DEMO_DEBIAN="nginx-light redis-server redis-tools curl iproute2 python3 bpftool"
 VM_DEBIAN="qemu-system-x86 busybox-static kmod cpio xz-utils binutils"
 PACKAGE_DEBIAN="debhelper dpkg-dev lintian po-debconf python3 rpm rpmlint"
+CONSUMERS_DEBIAN="prometheus prometheus-node-exporter"
 
 BUILD_FEDORA="clang compiler-rt llvm gcc make pkgconf libbpf-devel bpftool elfutils-libelf-devel
 	patch zlib-devel libfyaml-devel jansson-devel systemd-devel openssl-devel libnl3-devel
@@ -22,6 +24,7 @@ BUILD_FEDORA="clang compiler-rt llvm gcc make pkgconf libbpf-devel bpftool elfut
 DEMO_FEDORA="nginx redis curl iproute python3 bpftool"
 VM_FEDORA="qemu-system-x86-core busybox kmod cpio xz binutils"
 PACKAGE_FEDORA="python3 rpm-build rpmlint"
+CONSUMERS_FEDORA="golang-github-prometheus golang-github-prometheus-node-exporter"
 
 guard=/usr/sbin/policy-rc.d
 guarded=no
@@ -77,7 +80,8 @@ for what in "$@"; do
 	demo) debian="$debian $DEMO_DEBIAN" fedora="$fedora $DEMO_FEDORA" ;;
 	vm) debian="$debian $VM_DEBIAN" fedora="$fedora $VM_FEDORA" ;;
 	package) debian="$debian $PACKAGE_DEBIAN" fedora="$fedora $PACKAGE_FEDORA" ;;
-	*) echo "usage: ${0##*/} [build] [demo] [vm] [package]" >&2; exit 2 ;;
+	consumers) debian="$debian $CONSUMERS_DEBIAN" fedora="$fedora $CONSUMERS_FEDORA" ;;
+	*) echo "usage: ${0##*/} [build] [demo] [vm] [package] [consumers]" >&2; exit 2 ;;
 	esac
 done
 

@@ -4,6 +4,7 @@
  * deny rule, a quarantine, a malformed packet). Its end is in the kernel, whoever is alive then.
  */
 #include <string.h>
+#include "metrics.h"
 #include "parts.h"
 #include "record.h"
 
@@ -41,6 +42,7 @@ void bh_emergency_look(struct bh_agent *a)
 		return;
 	(void)bh_emergency_watch(a);
 	bh_error("EMERGENCY: opened beside this agent, by bulkheadd rescue");
+	bh_metrics_emergency(a->metrics);
 	bh_record_agent(a, "emergency",
 			json_pack("{s:s s:o}", "reason", "opened by a rescue", "until",
 				  bh_json_boot_time(a, until)));
