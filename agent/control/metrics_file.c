@@ -98,8 +98,8 @@ static void told(struct bh_metrics *m, int e)
 		bh_metrics_trouble(trouble, "%s", "");
 	} else {
 		bh_metrics_trouble(trouble, "metrics can't be written to %s: %s%s",
-				m->file ? m->file : "?",
-				e > 0 ? strerror(e) : "the writer was killed", advice(e));
+				   m->file ? m->file : "?",
+				   e > 0 ? strerror(e) : "the writer was killed", advice(e));
 	}
 }
 
@@ -204,9 +204,10 @@ void bh_metrics_file_look(struct bh_metrics *m)
 		m->due = true;
 	if (m->writer) {
 		if (now - m->writer_ns > STUCK_NS)
-			bh_metrics_trouble(m->agent->prom_trouble,
-					"metrics can't be written to %s: its disk does not answer",
-					m->file ? m->file : "?");
+			bh_metrics_trouble(
+				m->agent->prom_trouble,
+				"metrics can't be written to %s: its disk does not answer",
+				m->file ? m->file : "?");
 		return;
 	}
 	if (!m->due || m->agent->leaving)

@@ -16,8 +16,8 @@ static int on_scrape(void *ctx, char **ret, size_t *ret_n)
 static const char *advice(int r)
 {
 	if (r == -EAFNOSUPPORT || r == -EPERM)
-		return "; the unit's sandbox lets it make no socket: systemctl enable --now "
-		       "bulkhead-metrics.socket";
+		return "; the unit's sandbox lets it make no socket: systemctl enable "
+		       "bulkhead-metrics.socket, then restart it";
 	if (r == -EADDRINUSE)
 		return "; name another port in the settings";
 	return "";

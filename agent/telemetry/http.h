@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define BH_HTTP_MAX_REQUEST 8192 /* its head; a body is not read */
+#define BH_HTTP_MAX_REQUEST 4096 /* its head; a body is not read */
 #define BH_HTTP_PATH	    "/metrics"
 
 struct bh_http_request {

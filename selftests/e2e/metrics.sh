@@ -112,6 +112,32 @@ check "nor of what is scraped" lint < <(scrape)
 check "no address, port or number of an identity is in a label" no \
 	grep -qE '\{.*([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+|[0-9a-f]*:[0-9a-f]|identity)' <(scrape)
 
+documented() { # metrics on stdin: each has its row in docs/metrics.md, with its type and labels
+	python3 -c '
+import re, sys
+rows = {}
+for line in open(sys.argv[1] + "/docs/metrics.md"):
+    cells = [c.strip() for c in line.split("|")]
+    if re.match(r"`[a-z_]+`$", "".join(cells[1:2])):
+        rows[cells[1].strip("`")] = (cells[2], set(re.findall(r"`(\w+)`", cells[3])))
+seen, bad = set(), []
+for line in sys.stdin:
+    name = re.split(r"[{ ]", line)[0]
+    if line.startswith("# TYPE "):
+        name, kind = line.split()[2], line.split()[3]
+        seen.add(name)
+        if rows.get(name, ("",))[0] != kind:
+            bad.append(f"{name}: {kind}")
+    elif not line.startswith("#") and set(re.findall(r"[{,](\w+)=", line)) != rows.get(name, ("", 0))[1]:
+        bad.append(line)
+bad += [f"{n} has a row and is not there" for n in rows.keys() - seen]
+print("\n".join(bad))
+sys.exit(bool(bad) or len(seen) < 40)' "$TREE"
+}
+check "the documentation has all that is scraped, and nothing else" documented < <(scrape)
+check "so it has of the file, but for names of the process" documented < \
+	<(sed -E 's/bulkhead_(process_)/\1/' "$file")
+
 # --- what they say -------------------------------------------------------------------------------
 
 serve shop system.slice/cache.service tcp 127.0.0.1 6379
