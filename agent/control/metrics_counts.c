@@ -96,22 +96,23 @@ static void put_reasons(struct bh_agent *a, struct bh_prom *p)
 static void put_rules(struct bh_agent *a, struct bh_prom *p)
 {
 	const struct bh_compiled *c = a->live.compiled;
+	_cleanup_free_ struct bh_count *hits = c ? calloc(c->n_rules + 1, sizeof(*hits)) : NULL;
+	bool known = hits && bh_kern_rule_hits_all(a->kern, hits, c->n_rules) == 0;
 	__u64 other = 0;
 
 	bh_prom_family(
 		p, "bulkhead_rule_hits_total", BH_PROM_COUNTER,
 		"Packets that a rule of the map decided; of many rules the rest is \"other\".");
-	for (size_t i = 0; c && i < c->n_info; i++) {
-		struct bh_count n = {0};
+	for (size_t i = 0; known && i < c->n_info; i++) {
+		const struct bh_rule_info *info = &c->info[i];
+		__u64 n = info->number < c->n_rules ? hits[info->number].packets : 0;
 
-		if (bh_kern_rule_hits(a->kern, c->info[i].number, &n) < 0)
-			continue;
-		if (i >= BH_METRICS_RULES_MAX || !strcmp(c->info[i].id, "other"))
-			other += n.packets;
+		if (i >= BH_METRICS_RULES_MAX || !strcmp(info->id, "other"))
+			other += n;
 		else
-			bh_prom_u64(p, n.packets, L({"rule", c->info[i].id}));
+			bh_prom_u64(p, n, L({"rule", info->id}));
 	}
-	if (c)
+	if (known)
 		bh_prom_u64(p, other, L({"rule", "other"}));
 }
 

@@ -91,10 +91,8 @@ static void told(struct bh_metrics *m, int e)
 {
 	char *trouble = m->agent->prom_trouble;
 
-	free(m->old);
-	m->old = NULL;
 	if (e == 0) {
-		m->writes++;
+		m->writes += m->file != NULL;
 		bh_metrics_trouble(trouble, "%s", "");
 	} else {
 		bh_metrics_trouble(trouble, "metrics can't be written to %s: %s%s",
@@ -153,10 +151,14 @@ static void begin(struct bh_metrics *m)
 	if (r == 0 && !m->writer)
 		child(m, parent, text, n);
 	m->writer_ns = m->agent->clock->boot_ns();
-	if (r < 0)
+	if (r < 0) {
 		m->writer = 0;
-	else
+	} else {
+		/* the child's now */
+		free(m->old);
+		m->old = NULL;
 		r = watch(m);
+	}
 	if (r < 0 && m->writer) {
 		(void)kill(m->writer, SIGKILL);
 		(void)reap(m);

@@ -145,7 +145,7 @@ static void rules(void **state)
 	struct bh_agent *a = *state;
 	struct bh_compiled *c = a->live.compiled;
 	struct bh_rule_info *was = c->info;
-	size_t n = BH_METRICS_RULES_MAX + 100, n_was = c->n_info, lines = 0;
+	size_t n = BH_METRICS_RULES_MAX + 100, n_was = c->n_info, rules_was = c->n_rules, lines = 0;
 	struct bh_rule_info *info = calloc(n, sizeof(*info));
 	_cleanup_free_ char *text = NULL;
 	char ids[BH_METRICS_RULES_MAX + 100][16];
@@ -158,9 +158,11 @@ static void rules(void **state)
 	}
 	c->info = info;
 	c->n_info = n;
+	c->n_rules = n + 1;
 	text = text_of(a, false);
 	c->info = was;
 	c->n_info = n_was;
+	c->n_rules = rules_was;
 	free(info);
 	for (const char *s = text; (s = strstr(s, "\nbulkhead_rule_hits_total{")); s++, lines++) {
 		assert_int_equal(sscanf(strchr(s, '}'), "} %llu", &value), 1);
