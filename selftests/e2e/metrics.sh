@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Metrics, read by who reads them: promtool, a Prometheus that scrapes over HTTP and a node_exporter
 # that reads the file, all of them workloads under the map. Run by selftests/run.
+# shellcheck disable=SC2016,SC2317  # check and wait_for call them
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh
 . "$(dirname "$0")/../lib/host.sh"
@@ -50,8 +51,8 @@ hangup() {
 		"[ \$(grep -c 'the settings were read again' $dir/agent.log) -gt $before ]"
 }
 
-scrape() { # [curl options]
-	unit shop system.slice/desk.service curl -sS -m 5 "$@" http://127.0.0.1:9469/metrics
+scrape() {
+	unit shop system.slice/desk.service curl -sS -m 5 http://127.0.0.1:9469/metrics
 }
 
 of() { # sample: its value on stdin

@@ -3,6 +3,7 @@
 # Metrics of the agent in its sandbox (LIMIT_S=600 on a busy machine): a file where the packaged unit
 # may write it, and a socket that systemd hands over; what a scraper needs in the map. Run by
 # selftests/run.
+# shellcheck disable=SC2016,SC2317  # check and wait_for call them
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh
 . "$(dirname "$0")/../lib/host.sh"
