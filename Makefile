@@ -294,7 +294,7 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 install: all
 	install -Dm755 $(BUILD)/bulkheadd $(DESTDIR)$(SBINDIR)/bulkheadd
 	install -Dm755 $(BUILD)/bulkhead $(DESTDIR)$(PREFIX)/bin/bulkhead
-	install -Dm644 -t $(DESTDIR)$(UNITDIR) tools/systemd/*.service
+	install -Dm644 -t $(DESTDIR)$(UNITDIR) tools/systemd/*.service tools/systemd/*.socket
 	install -Dm644 tools/systemd/bulkhead.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/bulkhead.conf
 	install -Dm644 tools/systemd/bulkhead.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/bulkhead.conf
 	install -Dm644 tools/systemd/bulkhead.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/bulkhead.catalog
@@ -307,6 +307,7 @@ install: all
 	install -Dm644 tools/completion/fish $(SHARE)/fish/vendor_completions.d/bulkhead.fish
 	install -Dm644 -t $(SHARE)/bulkhead tools/schema/*.json
 	install -Dm644 -t $(SHARE)/bulkhead/ipfix tools/ipfix/*
+	install -Dm644 -t $(SHARE)/bulkhead/prometheus tools/prometheus/*.yml
 	install -Dm644 -t $(SHARE)/doc/bulkhead README.md docs/*.md
 	install -Dm644 -t $(SHARE)/doc/bulkhead/examples docs/examples/*.yaml
 

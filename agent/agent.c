@@ -14,6 +14,7 @@
 #include "control/flows.h"
 #include "control/parts.h"
 #include "control/history.h"
+#include "control/metrics.h"
 #include "control/past.h"
 #include "control/proto.h"
 #include "control/record.h"
@@ -40,6 +41,7 @@ static void on_event(void *ctx, const struct bh_event *ev)
 		a->sessions[ev->type]++;
 	bh_flows_add(a->flows, &flow);
 	bh_telemetry_flow(a->telemetry, &flow);
+	bh_metrics_event(a->metrics, ev);
 	bh_trial_event(a, ev);
 	if (a->server)
 		bh_server_event(a->server, ev);
@@ -123,7 +125,8 @@ static int make_parts(struct bh_agent *a, struct bh_diags *d)
 	a->cgroups = bh_cgroups_new(a->opts.cgroup_root);
 	a->flows = bh_flows_new();
 	a->telemetry = bh_telemetry_new();
-	if (!a->live.numbers || !a->cgroups || !a->flows || !a->telemetry)
+	a->metrics = bh_metrics_new(a);
+	if (!a->live.numbers || !a->cgroups || !a->flows || !a->telemetry || !a->metrics)
 		return -ENOMEM;
 	/* a full disk is no reason not to enforce; changes will say that they are not logged */
 	if (bh_audit_open(a->opts.state_dir, a->clock, &audit, &a->audit) < 0) {
@@ -225,6 +228,8 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 		r = bh_holds_watch(a);
 	if (r >= 0)
 		r = bh_server_open(a, d, &a->server);
+	if (r >= 0)
+		r = bh_metrics_open(a->metrics);
 	return r < 0 ? r : 0;
 }
 
@@ -233,6 +238,8 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 static void clear(struct bh_agent *a)
 {
 	bh_server_close(a->server);
+	bh_metrics_free(a->metrics);
+	bh_closep(&a->metrics_fd);
 	bh_nics_close(a);
 	bh_watch_close(a);
 	sd_event_source_disable_unref(a->deadline);
@@ -291,6 +298,7 @@ int bh_agent_run(const struct bh_agent_opts *line, struct bh_agent_opts *opts)
 		.begun_ns = bh_clock_real.boot_ns(),
 		.users = {.uid_of = bh_nss_uid_of, .group = bh_nss_group},
 		.lock = {-1, -1, -1},
+		.metrics_fd = -1,
 	};
 	_cleanup_diags_ struct bh_diags d = {0};
 	int r;

@@ -23,6 +23,7 @@ struct bh_history;   /* control/history.h */
 struct bh_server;    /* control/server.h */
 struct bh_newborn;   /* workload/newborn.h */
 struct bh_holds;     /* holds.h */
+struct bh_metrics;   /* control/metrics.h */
 struct bh_telemetry; /* telemetry/telemetry.h */
 
 /* --- options.c, config.c: what it is set to ------------------------------------------------ */
@@ -121,6 +122,8 @@ struct bh_agent {
 	struct bh_server *server;
 	struct bh_flows *flows;
 	struct bh_telemetry *telemetry;
+	struct bh_metrics *metrics;
+	int metrics_fd; /* a socket for it that systemd handed over; -1: none, or it is taken */
 	struct bh_audit *audit;
 	struct bh_holds *holds;
 	struct bh_fdstore *fdstore;
@@ -146,6 +149,8 @@ struct bh_agent {
 	char births_trouble[BH_TROUBLE_MAX]; /* the tree of cgroups can't be watched */
 	char config_trouble[BH_TROUBLE_MAX]; /* the settings are not those of the file, and why */
 	char users_trouble[BH_TROUBLE_MAX];  /* with the users of now the map can't be compiled */
+	char prom_trouble[BH_TROUBLE_MAX];   /* the file of metrics can't be written */
+	char scrape_trouble[BH_TROUBLE_MAX]; /* they can't be served */
 	struct bh_nic_row *nic;		     /* nics.c */
 	size_t n_nic;
 	bool nics_known;  /* the first look at the devices is over */

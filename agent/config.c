@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "config.h"
 #include "control/audit.h"
+#include "control/metrics.h"
 #include "control/proto.h"
 #include "policy/settings.h"
 #include "sinks.h"
@@ -320,5 +321,6 @@ void bh_config_reload(struct bh_agent *a)
 	/* what was in force until now is in @new */
 	bh_nics_choose(a, &new);
 	bh_sinks_open(a, &new.telemetry);
+	bh_metrics_reload(a->metrics);
 	bh_notice("the settings were read again");
 }

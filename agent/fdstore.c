@@ -5,6 +5,8 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
+#include <sys/socket.h>
+#include "control/metrics.h"
 #include "control/state.h"
 #include "fdstore.h"
 
@@ -56,6 +58,12 @@ static void forget(struct bh_fdstore *s, size_t i)
 
 /* --- a start ----------------------------------------------------------------------------------- */
 
+/* One that listens, of bulkhead-metrics.socket: no pin, and given anew at each start. */
+static bool is_for_metrics(const char *name, int fd)
+{
+	return !strcmp(name, BH_METRICS_SOCKET) && sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0;
+}
+
 /* Its pins were removed on purpose, by a rescue perhaps, which can't reach this store. */
 static bool is_detached(struct bh_agent *a)
 {
@@ -79,6 +87,8 @@ static int take(struct bh_agent *a, char **names, int n, struct bh_diags *d)
 
 		one->fd = SD_LISTEN_FDS_START + i;
 		snprintf(one->name, sizeof(one->name), "%s", names[i]);
+		if (is_for_metrics(names[i], one->fd))
+			continue;
 		/* of another kind: its name is forgotten with the first save */
 		(void)bh_kern_object_id(one->fd, &id);
 		if (!add(s, one->name, id))
@@ -101,7 +111,10 @@ int bh_fdstore_take(struct bh_agent *a, struct bh_diags *d)
 	if (n > 0)
 		r = take(a, names, n, d);
 	for (int i = 0; i < n; i++) {
-		(void)close(SD_LISTEN_FDS_START + i);
+		if (a->metrics_fd < 0 && is_for_metrics(names[i], SD_LISTEN_FDS_START + i))
+			a->metrics_fd = SD_LISTEN_FDS_START + i;
+		else
+			(void)close(SD_LISTEN_FDS_START + i);
 		free(names[i]);
 	}
 	free(names);

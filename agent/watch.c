@@ -10,6 +10,7 @@
 #include "agent.h"
 #include "fdstore.h"
 #include "holds.h"
+#include "control/metrics.h"
 #include "control/parts.h"
 #include "control/record.h"
 #include "telemetry/telemetry.h"
@@ -259,6 +260,7 @@ static int on_tick(sd_event_source *source, _unused_ uint64_t usec, void *arg)
 	bh_holds_save_again(a);
 	watch_flows(a);
 	bh_telemetry_tick(a->telemetry, a->clock->boot_ns());
+	bh_metrics_tick(a->metrics);
 	if (a->ticks++ % NICS_EVERY == 0 || !bh_kern_holds(a->kern)) {
 		watch_hooks(a);
 		bh_fdstore_save(a);

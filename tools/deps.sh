@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing to build and test (`deps.sh build`), to run the demo (`deps.sh demo`), to
-# boot other kernels (`deps.sh vm`), to make packages (`deps.sh package`) or to collect flows as others
-# do (`deps.sh collectors`).
+# boot other kernels (`deps.sh vm`), to make packages (`deps.sh package`) or to test against who reads
+# our telemetry (`deps.sh collectors` of flows, `deps.sh consumers` of metrics).
 # Called by make; costs one dpkg-query when nothing is missing.
 set -euo pipefail
 
@@ -15,6 +15,7 @@ DEMO_DEBIAN="nginx-light redis-server redis-tools curl iproute2 python3 bpftool"
 VM_DEBIAN="qemu-system-x86 busybox-static kmod cpio xz-utils binutils"
 PACKAGE_DEBIAN="debhelper dpkg-dev lintian po-debconf python3 rpm rpmlint"
 COLLECTORS_DEBIAN="pmacct nfdump libfixbuf-tools iproute2 iputils-ping python3"
+CONSUMERS_DEBIAN="prometheus prometheus-node-exporter"
 
 BUILD_FEDORA="clang compiler-rt llvm gcc make pkgconf libbpf-devel bpftool elfutils-libelf-devel
 	patch zlib-devel libfyaml-devel jansson-devel systemd-devel openssl-devel libnl3-devel
@@ -25,6 +26,7 @@ DEMO_FEDORA="nginx redis curl iproute python3 bpftool"
 VM_FEDORA="qemu-system-x86-core busybox kmod cpio xz binutils"
 PACKAGE_FEDORA="python3 rpm-build rpmlint"
 COLLECTORS_FEDORA="nfdump iproute iputils python3"
+CONSUMERS_FEDORA="golang-github-prometheus golang-github-prometheus-node-exporter"
 
 guard=/usr/sbin/policy-rc.d
 guarded=no
@@ -83,7 +85,8 @@ for what in "$@"; do
 	vm) debian="$debian $VM_DEBIAN" fedora="$fedora $VM_FEDORA" ;;
 	package) debian="$debian $PACKAGE_DEBIAN" fedora="$fedora $PACKAGE_FEDORA" ;;
 	collectors) debian="$debian $COLLECTORS_DEBIAN" fedora="$fedora $COLLECTORS_FEDORA" ;;
-	*) echo "usage: ${0##*/} [build] [demo] [vm] [package] [collectors]" >&2; exit 2 ;;
+	consumers) debian="$debian $CONSUMERS_DEBIAN" fedora="$fedora $CONSUMERS_FEDORA" ;;
+	*) echo "usage: ${0##*/} [build] [demo] [vm] [package] [collectors] [consumers]" >&2; exit 2 ;;
 	esac
 done
 

@@ -2,12 +2,13 @@
 /* flow_filter.c - see flow_filter.h: does a flow fit. The words: flow_read.c. */
 #include <netinet/in.h>
 #include <string.h>
+#include "../telemetry/tell.h"
 #include "flow_filter.h"
 #include "listeners.h"
 
 static bool fits_verdict(const struct bh_flow_filter *f, const struct bh_event *ev)
 {
-	const char *verdict = bh_flow_verdict(ev);
+	const char *verdict = bh_tell_verdict_word(ev);
 
 	if (!f->denied && !f->audited && !f->allowed)
 		return true;

@@ -49,8 +49,6 @@ bool bh_flow_filter_fits(const struct bh_flow_filter *f, const struct bh_flow *f
 
 /* --- words of a flow (flow_words.c) ------------------------------------------------------------ */
 
-/* "allowed", "denied", "audited"; "error": denied, since something could not be told. */
-const char *bh_flow_verdict(const struct bh_event *ev);
 /* The part of a cgroup's path that is a unit of the system manager, and its length; NULL: none. */
 const char *bh_unit_of(const char *cgroup, size_t *ret_n);
 /* "SAF": the flags that were seen. */

@@ -3,17 +3,6 @@
 #include <string.h>
 #include "flow_filter.h"
 
-const char *bh_flow_verdict(const struct bh_event *ev)
-{
-	if (ev->type == BH_EVENT_WOULD_DENY)
-		return "audited";
-	/* a session that only observing let through goes on, and ends, as one */
-	if (ev->type != BH_EVENT_DENY)
-		return bh_reason_class(ev->reason) == BH_CLASS_DENY ? "audited" : "allowed";
-	/* the last group of bh_reason.h: no table, no memory, no identity */
-	return ev->reason >= BH_R_NO_POLICY ? "error" : "denied";
-}
-
 const char *bh_unit_of(const char *cgroup, size_t *ret_n)
 {
 	const char *s = cgroup && *cgroup == '/' ? cgroup + 1 : NULL;

@@ -2,6 +2,7 @@
 /* flows.c - see flows.h: a ring of records, each with its names in one piece of memory. */
 #include <netinet/in.h>
 #include <string.h>
+#include "../telemetry/tell.h"
 #include "control.h"
 #include "flow_filter.h"
 #include "listeners.h"
@@ -150,7 +151,7 @@ static json_t *more_json(const struct bh_flow *flow)
 	char comm[BH_COMM_MAX + 1] = "", flags[BH_TCP_FLAGS_TEXT];
 
 	memcpy(comm, ev->comm, BH_COMM_MAX);
-	return json_pack("{s:s s:o s:s s:I s:o s:s s:o s:o}", "verdict", bh_flow_verdict(ev),
+	return json_pack("{s:s s:o s:s s:I s:o s:s s:o s:o}", "verdict", bh_tell_verdict_word(ev),
 			 "comm", bh_json_text(*comm ? comm : NULL), "encrypted", bh_flow_crypt(ev),
 			 "suppressed", (json_int_t)ev->suppressed, "rtt_us",
 			 ev->rtt_us ? json_integer(ev->rtt_us) : json_null(), "tcp_flags",

@@ -214,6 +214,17 @@ static void exam_holds(struct exam *e)
 		     h->n_granted == 1 ? " is" : "s are");
 }
 
+static void exam_metrics(struct exam *e)
+{
+	const struct bh_agent *a = e->a;
+
+	e->check = "metrics";
+	if (a->prom_trouble[0])
+		note(e, "%s", a->prom_trouble);
+	if (a->scrape_trouble[0])
+		note(e, "%s", a->scrape_trouble);
+}
+
 static void exam_map(struct exam *e)
 {
 	const struct bh_agent *a = e->a;
@@ -310,6 +321,7 @@ int bh_health_read(struct bh_agent *a, struct bh_health *ret)
 	exam_nics(&e);
 	exam_tables(&e);
 	exam_sinks(&e);
+	exam_metrics(&e);
 	*ret = (struct bh_health){
 		.good = !e.weak, .waits = e.waits, .problems = e.problems, .found = e.found};
 	if (e.oom) {

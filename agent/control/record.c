@@ -5,6 +5,7 @@
 #include "../workload/proc.h"
 #include "../workload/users.h"
 #include "audit.h"
+#include "metrics.h"
 #include "record.h"
 #include "seal.h"
 #include "server.h"
@@ -261,7 +262,11 @@ void bh_record_verb(struct bh_agent *a, const struct bh_verb *verb, const json_t
 		    const struct bh_caller *c, struct bh_reply *reply)
 {
 	open_late(a);
-	if (!a->audit || !verb->changes || json_is_true(json_object_get(args, "dry_run")))
+	if (!verb->changes || json_is_true(json_object_get(args, "dry_run")))
+		return;
+	bh_metrics_verb(a->metrics, verb->name, json_string_value(json_object_get(args, "action")),
+			reply->code);
+	if (!a->audit)
 		return;
 	(void)add(a, verb_json(a, verb, args, c, reply), verb->name);
 	if (a->audit_trouble[0])

@@ -34,6 +34,7 @@ static int run(struct bh_agent *a, const struct bh_call *call, struct bh_reply *
 				     "try again, or `bulkheadd rescue --detach`",
 				     "not all of it could be removed: %s", strerror(-r));
 	}
+	a->detached = true;
 	bh_fdstore_drop(a);
 	r = bh_state_set_detached(a->opts.state_dir);
 	if (r < 0)

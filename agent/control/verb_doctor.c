@@ -9,6 +9,7 @@
 #include <sys/utsname.h>
 #include "health.h"
 #include "listeners.h"
+#include "metrics.h"
 
 /* From so many percent on it is told that a table fills up. */
 #define PRESSURE_PERCENT 80
@@ -146,6 +147,7 @@ static void check_agent(struct doctor *x)
 	good(x, "state", "%s", a->opts.state_dir);
 	good(x, "audit log", "%s/audit.jsonl", a->opts.state_dir);
 	good(x, "users", "the map means the users of now");
+	good(x, "metrics", "%s", bh_metrics_where(a->metrics));
 }
 
 /* --- hooks -------------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
  * deny rule, a quarantine, a malformed packet). Its end is in the kernel, whoever is alive then.
  */
 #include <string.h>
+#include "metrics.h"
 #include "parts.h"
 #include "record.h"
 
@@ -42,6 +43,7 @@ void bh_emergency_look(struct bh_agent *a)
 	(void)bh_emergency_watch(a);
 	bh_log_id(BH_LOG_ERROR, BH_MESSAGE_EMERGENCY,
 		  "EMERGENCY: opened beside this agent, by bulkheadd rescue");
+	bh_metrics_emergency(a->metrics);
 	bh_record_agent(a, "emergency",
 			json_pack("{s:s s:o}", "reason", "opened by a rescue", "until",
 				  bh_json_boot_time(a, until)));

@@ -48,6 +48,38 @@ int bh_kern_rule_hits(struct bh_kern *k, __u32 rule, struct bh_count *ret)
 	return cpu ? sum_count(bh_kern_map_fd(k, BH_MAP_RULE_HITS), rule, cpu, ret) : -ENOMEM;
 }
 
+#define HITS_BATCH 1024
+
+int bh_kern_rule_hits_all(struct bh_kern *k, struct bh_count *ret, size_t n)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ struct bh_count *values =
+		cpus > 0 ? calloc((size_t)cpus * HITS_BATCH, sizeof(*values)) : NULL;
+	__u32 keys[HITS_BATCH], at = 0;
+	int r = 0;
+
+	if (!values)
+		return -ENOMEM;
+	memset(ret, 0, n * sizeof(*ret));
+	for (bool first = true; n && r == 0; first = false) {
+		__u32 got = HITS_BATCH;
+
+		r = bpf_map_lookup_batch(bh_kern_map_fd(k, BH_MAP_RULE_HITS), first ? NULL : &at,
+					 &at, keys, values, &got, NULL);
+		if (r < 0 && r != -ENOENT)
+			return r;
+		for (__u32 i = 0; i < got; i++) {
+			if (keys[i] >= n)
+				return 0;
+			for (int c = 0; c < cpus; c++) {
+				ret[keys[i]].packets += values[i * (__u32)cpus + (__u32)c].packets;
+				ret[keys[i]].bytes += values[i * (__u32)cpus + (__u32)c].bytes;
+			}
+		}
+	}
+	return 0;
+}
+
 int bh_kern_stats(struct bh_kern *k, __u64 ret[BH_STAT_MAX])
 {
 	_cleanup_free_ __u64 *cpu = percpu_buffer(sizeof(*cpu));

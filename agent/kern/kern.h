@@ -213,6 +213,8 @@ int bh_kern_local_keep(struct bh_kern *k, bool (*keep)(void *ctx, const struct b
 /* Sums over CPUs. @ret has BH_REASON_MAX rows. */
 int bh_kern_reasons(struct bh_kern *k, struct bh_count *ret);
 int bh_kern_rule_hits(struct bh_kern *k, __u32 rule, struct bh_count *ret);
+/* Of rules 0 to @n - 1, in few calls. */
+int bh_kern_rule_hits_all(struct bh_kern *k, struct bh_count *ret, size_t n);
 int bh_kern_stats(struct bh_kern *k, __u64 ret[BH_STAT_MAX]);
 
 /* Iterate; a callback that returns non-zero ends it and is returned. */

@@ -55,16 +55,3 @@ const char *bh_flow_alert(const struct bh_event *ev)
 
 	return ev->alert < BH_ALERTS ? words[ev->alert] : "unknown";
 }
-
-const char *bh_flow_verdict(const struct bh_event *ev)
-{
-	switch (ev->type) {
-	case BH_EVENT_DENY:
-		return "denied";
-	case BH_EVENT_WOULD_DENY:
-		return "audited";
-	default:
-		/* in observe it went on although nothing allows it */
-		return bh_reason_class(ev->reason) == BH_CLASS_DENY ? "audited" : "allowed";
-	}
-}

@@ -30,7 +30,5 @@ const char *bh_flow_crypt(const struct bh_event *ev);
 
 /* "many_ports", "many_hosts", "many_denied"; "none" for what is no alert. */
 const char *bh_flow_alert(const struct bh_event *ev);
-/* "allowed", "denied", "audited" (it passed, and in enforce it would not) */
-const char *bh_flow_verdict(const struct bh_event *ev);
 
 #endif

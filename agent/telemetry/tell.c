@@ -10,8 +10,10 @@ enum bh_tell_verdict bh_tell_verdict(const struct bh_event *ev)
 {
 	if (ev->type == BH_EVENT_WOULD_DENY)
 		return BH_TELL_AUDITED;
+	/* a session that only observing let through goes on, and ends, as one */
 	if (ev->type != BH_EVENT_DENY)
-		return BH_TELL_ALLOWED;
+		return bh_reason_class(ev->reason) == BH_CLASS_DENY ? BH_TELL_AUDITED
+								    : BH_TELL_ALLOWED;
 	/* the list's last part: what we can't */
 	return ev->reason >= BH_R_NO_POLICY ? BH_TELL_ERROR : BH_TELL_DENIED;
 }

@@ -525,7 +525,7 @@ static void test_counters_survive(void **state)
 	struct bh_kern *k = attached();
 	int n = libbpf_num_possible_cpus();
 	_cleanup_free_ struct bh_count *cpu = calloc((size_t)n, sizeof(*cpu));
-	struct bh_count reasons[BH_REASON_MAX], hits;
+	struct bh_count reasons[BH_REASON_MAX], hits, all[100];
 	__u64 stats[BH_STAT_MAX];
 	__u32 reason = BH_R_ARP, rule = RIG_RULE;
 
@@ -546,6 +546,10 @@ static void test_counters_survive(void **state)
 	assert_int_equal(bh_kern_rule_hits(k, RIG_RULE, &hits), 0);
 	assert_int_equal(hits.packets, n);
 	assert_int_equal(bh_kern_rule_hits(k, 64, &hits), -ENOENT);
+	/* all at once; more than there are count nothing */
+	assert_int_equal(bh_kern_rule_hits_all(k, all, ARRAY_SIZE(all)), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		assert_int_equal(all[i].bytes, i == RIG_RULE ? 60 * n : 0);
 	assert_int_equal(bh_kern_stats(k, stats), 0);
 	assert_true(bh_kern_event_fd(k) >= 0);
 	assert_true(bh_kern_poll(k) >= 0);

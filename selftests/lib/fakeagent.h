@@ -91,6 +91,7 @@ static struct bh_agent *test_agent_new(void)
 	a->cgroups = bh_cgroups_new(a->opts.cgroup_root);
 	a->holds = bh_holds_new();
 	a->lock[0] = a->lock[1] = a->lock[2] = -1;
+	a->metrics_fd = -1;
 	return a;
 }
 

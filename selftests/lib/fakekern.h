@@ -297,6 +297,13 @@ int bh_kern_rule_hits(_unused_ struct bh_kern *k, __u32 rule, struct bh_count *r
 	return 0;
 }
 
+int bh_kern_rule_hits_all(_unused_ struct bh_kern *k, struct bh_count *ret, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		(void)bh_kern_rule_hits(k, (__u32)i, &ret[i]);
+	return 0;
+}
+
 int bh_kern_stats(_unused_ struct bh_kern *k, __u64 ret[BH_STAT_MAX])
 {
 	memcpy(ret, fake.stat, sizeof(fake.stat));

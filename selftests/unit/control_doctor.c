@@ -90,9 +90,9 @@ static void all_is_told(struct bh_agent *a)
 static void all_is_well(void **state)
 {
 	static const char *const checks[] = {
-		"agent",  "policy", "trial",   "emergency", "quarantine", "grants",   "versions",
-		"state",  "users",  "pins",    "devices",   "identity",	  "kernel",   "tables",
-		"events", "xdp lo", "cgroups", "listeners", "addresses",  "audit log"};
+		"agent",  "policy", "trial",   "emergency", "quarantine", "grants",    "versions",
+		"state",  "users",  "pins",    "devices",   "identity",	  "kernel",    "tables",
+		"events", "xdp lo", "cgroups", "listeners", "addresses",  "audit log", "metrics"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
 		shows(*state, 0, checks[i], "ok", "");

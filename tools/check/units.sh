@@ -6,11 +6,11 @@ set -uo pipefail
 command -v systemd-analyze > /dev/null || { echo "no systemd-analyze"; exit 77; }
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-for unit in tools/systemd/*.service; do
+for unit in tools/systemd/*.service tools/systemd/*.socket; do
 	# verify wants the program to exist; here it is not installed.
 	sed 's,^ExecStart=/usr/sbin/bulkheadd.*,ExecStart=/bin/true,' "$unit" > "$dir/${unit##*/}"
 done
-out=$(cd "$dir" && SYSTEMD_UNIT_PATH="$dir:" systemd-analyze verify --man=no ./*.service 2>&1)
+out=$(cd "$dir" && SYSTEMD_UNIT_PATH="$dir:" systemd-analyze verify --man=no ./*.service ./*.socket 2>&1)
 status=$?
 out=$(grep -F "$dir" <<< "$out" || grep -E '^bulkhead' <<< "$out")
 if [ $status != 0 ] || [ -n "$out" ]; then
