@@ -8,6 +8,7 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include "agent.h"
+#include "base/io.h"
 #include "caps.h"
 #include "config.h"
 #include "control/audit.h"
@@ -21,6 +22,7 @@
 #include "fdstore.h"
 #include "holds.h"
 #include "place.h"
+#include "sinks.h"
 #include "telemetry/telemetry.h"
 #include "workload/users.h"
 
@@ -101,6 +103,9 @@ static int take_place(struct bh_agent *a, struct bh_diags *d)
 		r = lock(a, 1, "--runtime-dir", a->opts.runtime_dir, d);
 	if (r < 0)
 		return r;
+	/* the sink says what is wrong with it: no reason not to enforce */
+	if (a->opts.log_dir)
+		(void)bh_mkdir_p(a->opts.log_dir, 0750);
 	r = bh_caps_drop();
 	if (r < 0) {
 		(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "can't give capabilities away: %s",
@@ -199,6 +204,8 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 		r = make_parts(a, d);
 	if (r == 0)
 		r = open_kern(a, d);
+	if (r == 0)
+		bh_sinks_open(a);
 	/* what the policy asks about this host comes before the policy */
 	if (r == 0)
 		r = bh_nics_look(a, d);
@@ -230,6 +237,7 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 
 static void clear(struct bh_agent *a)
 {
+	bh_sinks_close(a);
 	bh_server_close(a->server);
 	bh_nics_close(a);
 	bh_watch_close(a);
@@ -241,7 +249,6 @@ static void clear(struct bh_agent *a)
 	bh_audit_close(a->audit);
 	bh_holds_free(a->holds);
 	bh_history_close(a->history);
-	bh_telemetry_free(a->telemetry);
 	bh_flows_free(a->flows);
 	bh_cgroups_free(a->cgroups);
 	bh_live_clear(&a->live);

@@ -45,7 +45,8 @@ struct bh_agent_opts {
 	int log_level;	/* enum bh_level */
 
 	/* the command line's alone */
-	char *config; /* NULL: the default one, if there is one */
+	char *config;  /* NULL: the default one, if there is one */
+	char *log_dir; /* NULL: none; flows.jsonl, unless the settings name a file */
 	/* the file's alone */
 	__u32 confirm_s; /* an apply from a terminal waits so long to be confirmed */
 	__u32 emergency_s, emergency_max_s;

@@ -8,6 +8,7 @@
 #include "control/audit.h"
 #include "control/proto.h"
 #include "policy/settings.h"
+#include "sinks.h"
 
 _Static_assert(BH_SETTINGS_CONFIRM_MAX_S == BH_CONFIRM_MAX_S &&
 		       BH_SETTINGS_EMERGENCY_S == BH_EMERGENCY_DEFAULT_S &&
@@ -135,6 +136,8 @@ static int merge(const struct bh_agent_opts *line, const struct bh_settings *s, 
 		r = take_path(&o->pin_dir, line->pin_dir, s->pin_dir);
 	if (r == 0)
 		r = take_path(&o->cgroup_root, line->cgroup_root, s->cgroup_root);
+	if (r == 0)
+		r = take_path(&o->log_dir, line->log_dir, NULL);
 	if (r == 0)
 		r = take_nics(line, s, o);
 	if (r == 0)
@@ -318,5 +321,6 @@ void bh_config_reload(struct bh_agent *a)
 	take_over_from(a, &new);
 	/* what was in force until now is in @new */
 	bh_nics_choose(a, &new);
+	bh_sinks_choose(a, &new);
 	bh_notice("the settings were read again");
 }

@@ -12,7 +12,7 @@
 #include "holds.h"
 #include "control/parts.h"
 #include "control/record.h"
-#include "telemetry/telemetry.h"
+#include "sinks.h"
 #include "workload/newborn.h"
 
 #define TICK_USEC 1000000ull
@@ -240,7 +240,7 @@ static int on_tick(sd_event_source *source, _unused_ uint64_t usec, void *arg)
 	bh_nics_locals_again(a);
 	bh_emergency_look(a);
 	bh_holds_save_again(a);
-	bh_telemetry_tick(a->telemetry, a->clock->boot_ns());
+	bh_sinks_tick(a);
 	if (a->ticks++ % NICS_EVERY == 0 || !bh_kern_holds(a->kern)) {
 		watch_hooks(a);
 		bh_fdstore_save(a);
