@@ -7,6 +7,7 @@
 #include <string.h>
 #include "../holds.h"
 #include "../first.h"
+#include "../telemetry/telemetry.h"
 #include "audit.h"
 #include "health.h"
 
@@ -134,6 +135,22 @@ static void exam_tables(struct exam *e)
 		note(e, "%llu of %llu events were lost; counters are exact",
 		     (unsigned long long)stat[BH_STAT_EVENTS_LOST],
 		     (unsigned long long)stat[BH_STAT_EVENTS_SEEN]);
+}
+
+/* --- telemetry ------------------------------------------------------------------------------------ */
+
+/* Enforcement does not rest on it: a sink that fails is no "no" of `status`. */
+static void exam_sinks(struct exam *e)
+{
+	const struct bh_telemetry *t = e->a->telemetry;
+
+	e->check = "telemetry";
+	for (size_t i = 0; t && i < bh_telemetry_count(t); i++) {
+		const struct bh_sink *s = bh_telemetry_at(t, i);
+
+		if (s->trouble[0])
+			note(e, "%s: %s", s->ops->name, s->trouble);
+	}
 }
 
 /* --- the map -------------------------------------------------------------------------------------- */
@@ -295,6 +312,7 @@ int bh_health_read(struct bh_agent *a, struct bh_health *ret)
 	exam_hooks(&e);
 	exam_nics(&e);
 	exam_tables(&e);
+	exam_sinks(&e);
 	*ret = (struct bh_health){
 		.good = !e.weak, .waits = e.waits, .problems = e.problems, .found = e.found};
 	if (e.oom) {

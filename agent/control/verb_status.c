@@ -60,7 +60,7 @@ static json_t *failsafes_json(struct bh_agent *a, const struct bh_listenings *al
 	return TAKE_PTR(list);
 }
 
-/* sessions, events, cgroups, listeners, failsafes */
+/* sessions, events, cgroups, listeners, failsafes, telemetry */
 static int put_counts(struct bh_agent *a, json_t *data)
 {
 	_cleanup_(bh_listenings_clear) struct bh_listenings all = {0};
@@ -76,7 +76,7 @@ static int put_counts(struct bh_agent *a, json_t *data)
 	if (r < 0)
 		return r;
 	more = json_pack(
-		"{s:{s:I s:I s:I s:I} s:{s:I s:I s:I} s:{s:I s:i s:I} s:{s:I s:i s:I} s:o}",
+		"{s:{s:I s:I s:I s:I} s:{s:I s:I s:I} s:{s:I s:i s:I} s:{s:I s:i s:I} s:o s:o}",
 		"sessions", "begun", (json_int_t)a->sessions[BH_EVENT_BEGIN], "denied",
 		(json_int_t)a->sessions[BH_EVENT_DENY], "would_deny",
 		(json_int_t)a->sessions[BH_EVENT_WOULD_DENY], "ended",
@@ -86,7 +86,8 @@ static int put_counts(struct bh_agent *a, json_t *data)
 		(json_int_t)stat[BH_STAT_EVENTS_LOST], "cgroups", "n", cgroups, "max",
 		BH_AGENT_MAX_CGROUPS, "lost", (json_int_t)stat[BH_STAT_CGROUPS_LOST], "listeners",
 		"n", (json_int_t)all.n, "max", BH_AGENT_MAX_LISTENERS, "lost",
-		(json_int_t)stat[BH_STAT_LISTENERS_LOST], "failsafes", failsafes_json(a, &all));
+		(json_int_t)stat[BH_STAT_LISTENERS_LOST], "failsafes", failsafes_json(a, &all),
+		"telemetry", bh_json_telemetry(a));
 	return more && json_object_update(data, more) == 0 ? 0 : -ENOMEM;
 }
 
