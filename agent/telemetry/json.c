@@ -294,9 +294,15 @@ static char *put_judged(const struct bh_json *j, char *to, const struct bh_flow 
 	return bh_put_word(BH_PUT(to, ",\"hook\":"), bh_flow_hook(ev));
 }
 
+/* Whatever the kernel side says: no sum of it overflows. */
+static __s64 wall(const struct bh_json *j, __u64 boot_ns)
+{
+	return (__s64)(boot_ns + (__u64)j->wall_off_ns);
+}
+
 static char *put_when(const struct bh_json *j, char *to, __u64 boot_ns)
 {
-	return boot_ns ? bh_put_time(to, (__s64)boot_ns + j->wall_off_ns) : BH_PUT(to, "null");
+	return boot_ns ? bh_put_time(to, wall(j, boot_ns)) : BH_PUT(to, "null");
 }
 
 static char *put_counts(const struct bh_json *j, char *to, const struct bh_event *ev)
@@ -316,7 +322,7 @@ size_t bh_json_flow(const struct bh_json *j, const struct bh_flow *flow, char *r
 	const struct bh_event *ev = &flow->ev;
 	char *to = BH_PUT(ret, "{\"schema\":\"" BH_JSON_SCHEMA "\",\"time\":");
 
-	to = bh_put_time(to, (__s64)ev->time_ns + j->wall_off_ns);
+	to = bh_put_time(to, wall(j, ev->time_ns));
 	to = bh_put_word(BH_PUT(to, ",\"type\":"), bh_flow_type(ev));
 	to = bh_put_hex64(BH_PUT(to, ",\"flow_id\":\""), flow_id(ev));
 	to = BH_PUT(to, "\",\"host\":");
