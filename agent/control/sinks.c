@@ -8,11 +8,11 @@
 
 static json_t *sink_json(const struct bh_sink *s)
 {
-	return json_pack("{s:s s:s s:o s:o s:o s:o s:o}", "name", s->ops->name, "state",
-			 s->trouble[0] ? "trouble" : "ok", "taken", bh_json_u64(s->count.taken),
-			 "written", bh_json_u64(s->count.written), "lost",
-			 bh_json_u64(s->count.lost), "skipped", bh_json_u64(s->count.skipped),
-			 "trouble", bh_json_text(s->trouble[0] ? s->trouble : NULL));
+	return json_pack("{s:s s:s s:I s:I s:I s:I s:o}", "name", s->ops->name, "state",
+			 s->trouble[0] ? "trouble" : "ok", "taken", (json_int_t)s->count.taken,
+			 "written", (json_int_t)s->count.written, "lost", (json_int_t)s->count.lost,
+			 "skipped", (json_int_t)s->count.skipped, "trouble",
+			 bh_json_text(s->trouble[0] ? s->trouble : NULL));
 }
 
 static json_t *sinks_json(const struct bh_agent *a)
@@ -28,11 +28,11 @@ static json_t *sinks_json(const struct bh_agent *a)
 
 static json_t *count_json(const __u64 stat[BH_STAT_MAX])
 {
-	return json_pack("{s:o s:o s:o s:o s:o}", "seen", bh_json_u64(stat[BH_STAT_EVENTS_SEEN]),
-			 "sent", bh_json_u64(stat[BH_STAT_EVENTS_SENT]), "suppressed",
-			 bh_json_u64(stat[BH_STAT_EVENTS_SUPPRESSED]), "lost",
-			 bh_json_u64(stat[BH_STAT_EVENTS_LOST]), "flow_table",
-			 bh_json_u64(stat[BH_STAT_FLOWS_LOST]));
+	return json_pack("{s:I s:I s:I s:I s:I}", "seen", (json_int_t)stat[BH_STAT_EVENTS_SEEN],
+			 "sent", (json_int_t)stat[BH_STAT_EVENTS_SENT], "suppressed",
+			 (json_int_t)stat[BH_STAT_EVENTS_SUPPRESSED], "lost",
+			 (json_int_t)stat[BH_STAT_EVENTS_LOST], "flow_table",
+			 (json_int_t)stat[BH_STAT_FLOWS_LOST]);
 }
 
 /* The sums of all, and a row for each CPU. */
