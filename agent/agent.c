@@ -32,9 +32,9 @@ _Static_assert(BH_AGENT_MAX_CGROUPS == 65536 && BH_AGENT_MAX_LISTENERS == 65536,
 
 /* --- events ---------------------------------------------------------------------------------- */
 
-static void on_event(void *ctx, const struct bh_event *ev)
+void bh_agent_event(void *agent, const struct bh_event *ev)
 {
-	struct bh_agent *a = ctx;
+	struct bh_agent *a = agent;
 	struct bh_flow flow = bh_flow_of(a, ev);
 
 	if (ev->type < ARRAY_SIZE(a->sessions))
@@ -150,7 +150,7 @@ static int open_kern(struct bh_agent *a, struct bh_diags *d)
 		.max_cgroups = BH_AGENT_MAX_CGROUPS,
 		.max_listeners = BH_AGENT_MAX_LISTENERS,
 		.ctx = a,
-		.on_event = on_event,
+		.on_event = bh_agent_event,
 	};
 	int r = bh_agent_restore_floor(a, &opts.gen_floor);
 

@@ -172,6 +172,11 @@ struct bh_agent {
  */
 int bh_agent_run(const struct bh_agent_opts *line, struct bh_agent_opts *opts);
 
+/*
+ * An event of the kernel side, to all who want it: hundreds of thousands a second may come, so
+ * nothing on this way asks for memory or opens a file. @agent: struct bh_agent
+ */
+void bh_agent_event(void *agent, const struct bh_event *ev);
 /* End the loop; enforcement stays. */
 void bh_agent_exit(struct bh_agent *a, int code);
 /* What is enforced now, for `systemctl status`. */
