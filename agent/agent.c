@@ -8,6 +8,7 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include "agent.h"
+#include "base/io.h"
 #include "caps.h"
 #include "config.h"
 #include "control/audit.h"
@@ -32,9 +33,9 @@ _Static_assert(BH_AGENT_MAX_CGROUPS == 65536 && BH_AGENT_MAX_LISTENERS == 65536,
 
 /* --- events ---------------------------------------------------------------------------------- */
 
-static void on_event(void *ctx, const struct bh_event *ev)
+void bh_agent_event(void *agent, const struct bh_event *ev)
 {
-	struct bh_agent *a = ctx;
+	struct bh_agent *a = agent;
 	struct bh_flow flow = bh_flow_of(a, ev);
 
 	if (ev->type < ARRAY_SIZE(a->sessions))
@@ -104,6 +105,9 @@ static int take_place(struct bh_agent *a, struct bh_diags *d)
 		r = lock(a, 1, "--runtime-dir", a->opts.runtime_dir, d);
 	if (r < 0)
 		return r;
+	/* the sink says what is wrong with it: no reason not to enforce */
+	if (a->opts.log_dir)
+		(void)bh_mkdir_p(a->opts.log_dir, 0750);
 	r = bh_caps_drop();
 	if (r < 0) {
 		(void)bh_diag_add(d, BH_ERROR, NULL, NULL, "can't give capabilities away: %s",
@@ -149,7 +153,7 @@ static int open_kern(struct bh_agent *a, struct bh_diags *d)
 		.max_cgroups = BH_AGENT_MAX_CGROUPS,
 		.max_listeners = BH_AGENT_MAX_LISTENERS,
 		.ctx = a,
-		.on_event = on_event,
+		.on_event = bh_agent_event,
 	};
 	int r = bh_agent_restore_floor(a, &opts.gen_floor);
 
@@ -203,6 +207,8 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 		r = make_parts(a, d);
 	if (r == 0)
 		r = open_kern(a, d);
+	if (r == 0)
+		bh_sinks_open(a, NULL);
 	/* what the policy asks about this host comes before the policy */
 	if (r == 0)
 		r = bh_nics_look(a, d);
@@ -218,7 +224,6 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 		bh_past_catch_up(a);
 		bh_agent_relieve(a);
 		r = bh_nics_open(a, d);
-		bh_sinks_open(a, NULL);
 	}
 	if (r == 0)
 		r = open_loop(a);
@@ -237,6 +242,7 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 
 static void clear(struct bh_agent *a)
 {
+	bh_sinks_close(a);
 	bh_server_close(a->server);
 	bh_metrics_free(a->metrics);
 	bh_closep(&a->metrics_fd);
@@ -250,7 +256,6 @@ static void clear(struct bh_agent *a)
 	bh_audit_close(a->audit);
 	bh_holds_free(a->holds);
 	bh_history_close(a->history);
-	bh_telemetry_free(a->telemetry);
 	bh_flows_free(a->flows);
 	bh_cgroups_free(a->cgroups);
 	bh_live_clear(&a->live);

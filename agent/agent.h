@@ -46,7 +46,8 @@ struct bh_agent_opts {
 	int log_level;	/* enum bh_level */
 
 	/* the command line's alone */
-	char *config; /* NULL: the default one, if there is one */
+	char *config;  /* NULL: the default one, if there is one */
+	char *log_dir; /* NULL: none; flows.jsonl, unless the settings name a file */
 	/* the file's alone */
 	__u32 confirm_s; /* an apply from a terminal waits so long to be confirmed */
 	__u32 emergency_s, emergency_max_s;
@@ -176,6 +177,11 @@ struct bh_agent {
  */
 int bh_agent_run(const struct bh_agent_opts *line, struct bh_agent_opts *opts);
 
+/*
+ * An event of the kernel side, to all who want it: hundreds of thousands a second may come, so
+ * nothing on this way asks for memory or opens a file. @agent: struct bh_agent
+ */
+void bh_agent_event(void *agent, const struct bh_event *ev);
 /* End the loop; enforcement stays. */
 void bh_agent_exit(struct bh_agent *a, int code);
 /* What is enforced now, for `systemctl status`. */

@@ -138,6 +138,8 @@ static int merge(const struct bh_agent_opts *line, const struct bh_settings *s, 
 	if (r == 0)
 		r = take_path(&o->cgroup_root, line->cgroup_root, s->cgroup_root);
 	if (r == 0)
+		r = take_path(&o->log_dir, line->log_dir, NULL);
+	if (r == 0)
 		r = take_nics(line, s, o);
 	if (r == 0)
 		r = take_telemetry(&s->telemetry, o);

@@ -17,6 +17,7 @@ static const char help[] =
 	"  --config FILE        settings, where no option says otherwise; read again on SIGHUP\n"
 	"                       (/etc/bulkhead/bulkhead.yaml, if it is there)\n"
 	"  --state-dir DIR      last good map, audit log (/var/lib/bulkhead)\n"
+	"  --log-dir DIR        flows.jsonl; without it only where the settings name a file\n"
 	"  --runtime-dir DIR    control.sock, operator.sock (/run/bulkhead)\n"
 	"  --pin-dir DIR        on a bpffs: programs, maps, links (/sys/fs/bpf/bulkhead)\n"
 	"  --cgroup-root DIR    workloads below it are enforced (the cgroup2 mount)\n"
@@ -35,6 +36,7 @@ static const char help[] =
 enum option_id {
 	OPT_CONFIG = 256,
 	OPT_STATE_DIR,
+	OPT_LOG_DIR,
 	OPT_RUNTIME_DIR,
 	OPT_PIN_DIR,
 	OPT_CGROUP_ROOT,
@@ -50,6 +52,7 @@ enum option_id {
 static const struct option options[] = {
 	{"config", required_argument, NULL, OPT_CONFIG},
 	{"state-dir", required_argument, NULL, OPT_STATE_DIR},
+	{"log-dir", required_argument, NULL, OPT_LOG_DIR},
 	{"runtime-dir", required_argument, NULL, OPT_RUNTIME_DIR},
 	{"pin-dir", required_argument, NULL, OPT_PIN_DIR},
 	{"cgroup-root", required_argument, NULL, OPT_CGROUP_ROOT},
@@ -106,6 +109,8 @@ static int take_option(struct command *c, int id, char **argv, struct bh_diags *
 		return set_path(&c->line.config);
 	case OPT_STATE_DIR:
 		return set_path(&c->line.state_dir);
+	case OPT_LOG_DIR:
+		return set_path(&c->line.log_dir);
 	case OPT_RUNTIME_DIR:
 		return set_path(&c->line.runtime_dir);
 	case OPT_PIN_DIR:

@@ -153,6 +153,10 @@ int bh_agent_opts_defaults(struct bh_agent_opts *o, struct bh_diags *d)
 		r = check_absolute("--state-dir", o->state_dir, d);
 	if (r == 0)
 		r = check_absolute("--runtime-dir", o->runtime_dir, d);
+	if (r == 0 && o->log_dir)
+		r = set_path(&o->log_dir, "");
+	if (r == 0 && o->log_dir)
+		r = check_absolute("--log-dir", o->log_dir, d);
 	return r ? r : check_absolute("--pin-dir", o->pin_dir, d);
 }
 
@@ -164,6 +168,7 @@ void bh_agent_opts_clear(struct bh_agent_opts *o)
 	free(o->cgroup_root);
 	free(o->nic);
 	free(o->config);
+	free(o->log_dir);
 	free(o->refused);
 	free((char *)o->telemetry.file.path);
 	free((char *)o->telemetry.metrics.file);

@@ -13,7 +13,7 @@
 #include "control/metrics.h"
 #include "control/parts.h"
 #include "control/record.h"
-#include "telemetry/telemetry.h"
+#include "sinks.h"
 #include "workload/newborn.h"
 
 #define TICK_USEC 1000000ull
@@ -259,7 +259,7 @@ static int on_tick(sd_event_source *source, _unused_ uint64_t usec, void *arg)
 	bh_emergency_look(a);
 	bh_holds_save_again(a);
 	watch_flows(a);
-	bh_telemetry_tick(a->telemetry, a->clock->boot_ns());
+	bh_sinks_tick(a);
 	bh_metrics_tick(a->metrics);
 	if (a->ticks++ % NICS_EVERY == 0 || !bh_kern_holds(a->kern)) {
 		watch_hooks(a);

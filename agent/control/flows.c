@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flows.c - see flows.h: a ring of records, each with its names in one piece of memory. */
+/* flows.c - see flows.h: a ring of records, each with its names in it. */
 #include <netinet/in.h>
 #include <string.h>
 #include "../telemetry/tell.h"
@@ -8,9 +8,13 @@
 #include "listeners.h"
 #include "words.h"
 
+/* Names that are longer get memory of their own. */
+#define ROOM 160
+
 struct record {
 	struct bh_flow flow;
-	char *names; /* what the pointers in @flow point to */
+	char *more; /* where the names are, if not in @room */
+	char room[ROOM];
 };
 
 struct bh_flows {
@@ -29,7 +33,7 @@ void bh_flows_free(struct bh_flows *f)
 	if (!f)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(f->v); i++)
-		free(f->v[i].names);
+		free(f->v[i].more);
 	free(f);
 }
 
@@ -51,12 +55,13 @@ static void take_names(struct record *r)
 {
 	const char **const name[] = {&r->flow.cgroup, &r->flow.local, &r->flow.remote,
 				     &r->flow.rule};
-	size_t bytes = 1;
-	char *to;
+	char *to = r->room;
+	size_t bytes = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(name); i++)
 		bytes += *name[i] ? strlen(*name[i]) + 1 : 0;
-	to = r->names = malloc(bytes);
+	if (bytes > ROOM)
+		to = r->more = malloc(bytes);
 	for (size_t i = 0; i < ARRAY_SIZE(name); i++) {
 		if (to)
 			to = move(name[i], to);
@@ -69,7 +74,10 @@ void bh_flows_add(struct bh_flows *f, const struct bh_flow *flow)
 {
 	struct record *r = &f->v[f->next];
 
-	free(r->names);
+	if (r->more) {
+		free(r->more);
+		r->more = NULL;
+	}
 	r->flow = *flow;
 	take_names(r);
 	f->next = (f->next + 1) % BH_FLOWS_KEPT;

@@ -137,6 +137,9 @@ static void exam_tables(struct exam *e)
 		     (unsigned long long)stat[BH_STAT_EVENTS_SEEN]);
 }
 
+/* --- telemetry ------------------------------------------------------------------------------------ */
+
+/* Enforcement does not rest on it: a sink that fails is no "no" of `status`. */
 static void exam_sinks(struct exam *e)
 {
 	const struct bh_telemetry *t = e->a->telemetry;

@@ -30,6 +30,8 @@ int bh_emergency_watch(struct bh_agent *a);
 void bh_emergency_look(struct bh_agent *a);
 /* {generation, back, ends_at, ends_in_s}: an unconfirmed generation, or null */
 json_t *bh_json_trial(const struct bh_agent *a);
+/* {sinks, events}: where flows go, and what the kernel side told of them; NULL: no memory */
+json_t *bh_json_telemetry(const struct bh_agent *a);
 /* "observe" or "none" */
 const char *bh_mode_cap(const struct bh_agent *a);
 

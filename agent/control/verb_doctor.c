@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include "../telemetry/telemetry.h"
 #include "health.h"
 #include "listeners.h"
 #include "metrics.h"
@@ -245,6 +246,17 @@ static int check_tables(struct doctor *x)
 	return 0;
 }
 
+static void check_sinks(struct doctor *x)
+{
+	size_t n = x->a->telemetry ? bh_telemetry_count(x->a->telemetry) : 0;
+
+	if (n)
+		good(x, "telemetry", "%zu sink%s, %s", n, n == 1 ? "" : "s",
+		     n == 1 ? "and it works" : "all of them work");
+	else
+		good(x, "telemetry", "no sink: flows are kept in memory alone");
+}
+
 /* --- what a self-test needs ----------------------------------------------------------------------- */
 
 static json_t *hooks_json(const struct bh_agent *a)
@@ -291,6 +303,7 @@ static int run(struct bh_agent *a, _unused_ const struct bh_call *call, struct b
 	check_agent(&x);
 	check_hooks(&x);
 	r = check_tables(&x);
+	check_sinks(&x);
 	if (r < 0)
 		return r;
 	(void)take_found(&x, NULL);

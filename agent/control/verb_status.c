@@ -61,27 +61,7 @@ static json_t *failsafes_json(struct bh_agent *a, const struct bh_listenings *al
 	return TAKE_PTR(list);
 }
 
-static json_t *sinks_json(const struct bh_telemetry *t)
-{
-	json_auto_t *list = json_array();
-
-	for (size_t i = 0; t && i < bh_telemetry_count(t); i++) {
-		const struct bh_sink *s = bh_telemetry_at(t, i);
-
-		if (json_array_append_new(
-			    list,
-			    json_pack("{s:s s:o s:o s:o s:o s:o}", "name", s->ops->name, "taken",
-				      bh_json_u64(s->count.taken), "written",
-				      bh_json_u64(s->count.written), "lost",
-				      bh_json_u64(s->count.lost), "skipped",
-				      bh_json_u64(s->count.skipped), "trouble",
-				      s->trouble[0] ? bh_json_text(s->trouble) : json_null())) < 0)
-			return NULL;
-	}
-	return TAKE_PTR(list);
-}
-
-/* sessions, events, cgroups, listeners, failsafes */
+/* sessions, events, cgroups, listeners, failsafes, telemetry */
 static int put_counts(struct bh_agent *a, json_t *data)
 {
 	_cleanup_(bh_listenings_clear) struct bh_listenings all = {0};
@@ -97,7 +77,7 @@ static int put_counts(struct bh_agent *a, json_t *data)
 	if (r < 0)
 		return r;
 	more = json_pack(
-		"{s:{s:I s:I s:I s:I} s:{s:I s:I s:I} s:{s:I s:i s:I} s:{s:I s:i s:I} s:o}",
+		"{s:{s:I s:I s:I s:I} s:{s:I s:I s:I} s:{s:I s:i s:I} s:{s:I s:i s:I} s:o s:o}",
 		"sessions", "begun", (json_int_t)a->sessions[BH_EVENT_BEGIN], "denied",
 		(json_int_t)a->sessions[BH_EVENT_DENY], "would_deny",
 		(json_int_t)a->sessions[BH_EVENT_WOULD_DENY], "ended",
@@ -107,7 +87,8 @@ static int put_counts(struct bh_agent *a, json_t *data)
 		(json_int_t)stat[BH_STAT_EVENTS_LOST], "cgroups", "n", cgroups, "max",
 		BH_AGENT_MAX_CGROUPS, "lost", (json_int_t)stat[BH_STAT_CGROUPS_LOST], "listeners",
 		"n", (json_int_t)all.n, "max", BH_AGENT_MAX_LISTENERS, "lost",
-		(json_int_t)stat[BH_STAT_LISTENERS_LOST], "failsafes", failsafes_json(a, &all));
+		(json_int_t)stat[BH_STAT_LISTENERS_LOST], "failsafes", failsafes_json(a, &all),
+		"telemetry", bh_json_telemetry(a));
 	return more && json_object_update(data, more) == 0 ? 0 : -ENOMEM;
 }
 
@@ -119,12 +100,11 @@ static int run(struct bh_agent *a, _unused_ const struct bh_call *call, struct b
 	if (r < 0)
 		return r;
 	reply->code = h.good && !h.waits ? BH_EXIT_OK : BH_EXIT_NO;
-	reply->data = json_pack("{s:s s:s s:I s:o s:o s:o s:s s:o s:o s:O}", "version", BH_VERSION,
-				"state", h.state, "generation",
-				(json_int_t)bh_kern_generation(a->kern), "map", map_json(a),
-				"hooks", hooks_json(a), "features", bh_json_features(a), "mode_cap",
-				bh_mode_cap(a), "unconfirmed", bh_json_trial(a), "sinks",
-				sinks_json(a->telemetry), "problems", h.problems);
+	reply->data = json_pack(
+		"{s:s s:s s:I s:o s:o s:o s:s s:o s:o s:O}", "version", BH_VERSION, "state",
+		h.state, "generation", (json_int_t)bh_kern_generation(a->kern), "map", map_json(a),
+		"hooks", hooks_json(a), "features", bh_json_features(a), "mode_cap", bh_mode_cap(a),
+		"unconfirmed", bh_json_trial(a), "problems", h.problems);
 	return reply->data ? put_counts(a, reply->data) : -ENOMEM;
 }
 

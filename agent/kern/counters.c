@@ -99,6 +99,24 @@ int bh_kern_stats(struct bh_kern *k, __u64 ret[BH_STAT_MAX])
 	return 0;
 }
 
+int bh_kern_stats_by_cpu(struct bh_kern *k, __u64 (*ret)[BH_STAT_MAX], size_t max)
+{
+	_cleanup_free_ __u64 *cpu = percpu_buffer(sizeof(*cpu));
+	size_t n = (size_t)MAX(libbpf_num_possible_cpus(), 0);
+
+	if (!cpu)
+		return -ENOMEM;
+	for (__u32 i = 0; i < BH_STAT_MAX; i++) {
+		int r = bpf_map_lookup_elem(bh_kern_map_fd(k, BH_MAP_STATS), &i, cpu);
+
+		if (r < 0)
+			return r;
+		for (size_t c = 0; c < MIN(n, max); c++)
+			ret[c][i] = cpu[c];
+	}
+	return (int)n;
+}
+
 /* --- hashes that the kernel side writes ---------------------------------------------------------- */
 
 #define BATCH 256

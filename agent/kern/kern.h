@@ -216,6 +216,8 @@ int bh_kern_rule_hits(struct bh_kern *k, __u32 rule, struct bh_count *ret);
 /* Of rules 0 to @n - 1, in few calls. */
 int bh_kern_rule_hits_all(struct bh_kern *k, struct bh_count *ret, size_t n);
 int bh_kern_stats(struct bh_kern *k, __u64 ret[BH_STAT_MAX]);
+/* The same, by CPU: up to @max of them. Return: how many CPUs this kernel may have, or -errno. */
+int bh_kern_stats_by_cpu(struct bh_kern *k, __u64 (*ret)[BH_STAT_MAX], size_t max);
 
 /* Iterate; a callback that returns non-zero ends it and is returned. */
 int bh_kern_each_listener(struct bh_kern *k,

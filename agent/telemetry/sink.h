@@ -7,6 +7,7 @@
 #define BH_SINK_H
 
 #include "flow.h"
+#include "loss.h"
 
 #define BH_SINK_TROUBLE 256
 
@@ -24,6 +25,9 @@ struct bh_sink_ops {
 	const char *name; /* "file", "journal", "ipfix": a word of `status` and metrics */
 	/* Never blocks. @flow is good until it returns. */
 	void (*flow)(struct bh_sink *s, const struct bh_flow *flow);
+	/* What the kernel side did not tell so far: each second before the tick, and before the
+	 * end. NULL: needs none. */
+	void (*loss)(struct bh_sink *s, const struct bh_loss *loss);
 	/* Once a second; also the moment to flush and to try again. NULL: needs none. */
 	void (*tick)(struct bh_sink *s, __u64 boot_ns);
 	/* Waits a bounded time for what is queued, then frees. */

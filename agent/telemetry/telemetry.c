@@ -51,6 +51,13 @@ void bh_telemetry_flow(struct bh_telemetry *t, const struct bh_flow *flow)
 		t->sink[i]->ops->flow(t->sink[i], flow);
 }
 
+void bh_telemetry_loss(struct bh_telemetry *t, const struct bh_loss *loss)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->sink[i]->ops->loss)
+			t->sink[i]->ops->loss(t->sink[i], loss);
+}
+
 void bh_telemetry_tick(struct bh_telemetry *t, __u64 boot_ns)
 {
 	for (size_t i = 0; i < t->n; i++)

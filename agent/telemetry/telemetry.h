@@ -25,6 +25,7 @@ int bh_telemetry_add(struct bh_telemetry *t, struct bh_sink *s);
 void bh_telemetry_drop(struct bh_telemetry *t, const char *name);
 
 void bh_telemetry_flow(struct bh_telemetry *t, const struct bh_flow *flow);
+void bh_telemetry_loss(struct bh_telemetry *t, const struct bh_loss *loss);
 void bh_telemetry_tick(struct bh_telemetry *t, __u64 boot_ns);
 
 size_t bh_telemetry_count(const struct bh_telemetry *t);

@@ -53,3 +53,25 @@ judge() {
 	judge "$BATS_TEST_TMPDIR/none.json" good "$maps"/good/*.yaml
 	[ "$status" = 1 ]
 }
+
+@test "the schema of flows takes what the agent writes, whatever the names" {
+	run bash -o pipefail -c "'${BUILD:-build}/test/unit/telemetry_json' --lines |
+		/usr/bin/python3 selftests/dev/flow_schema.py tools/schema/flow.schema.json -"
+	echo "$output"
+	[ "$status" = 0 ]
+	[ "$output" = "begin=22 deny=22 end=22 update=22 would_deny=22" ]
+}
+
+@test "the schema of flows refuses what is none" {
+	"${BUILD:-build}/test/unit/telemetry_json" --lines | head -n 1 > "$BATS_TEST_TMPDIR/good"
+	for edit in 's/"type":"begin"/"type":"began"/' 's/"pid":[0-9]*,//' 's/"src":{/"src":{"x":1,/' \
+		's/"port":[0-9]*/"port":65536/' 's/"ip":"10[^"]*"/"ip":"10.0.0.256"/' 's/}$//' \
+		's/"verdict":"allowed"/"verdict":"allow"/' 's/"reporter":"dst"/"reporter":"src"/'; do
+		sed "$edit" "$BATS_TEST_TMPDIR/good" > "$BATS_TEST_TMPDIR/bad"
+		run cmp "$BATS_TEST_TMPDIR/good" "$BATS_TEST_TMPDIR/bad"
+		[ "$status" = 1 ]
+		run /usr/bin/python3 selftests/dev/flow_schema.py tools/schema/flow.schema.json "$BATS_TEST_TMPDIR/bad"
+		echo "$edit: $output"
+		[ "$status" = 1 ]
+	done
+}

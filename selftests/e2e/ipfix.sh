@@ -99,7 +99,7 @@ check "and by IPv6" no on outside ping -c 1 -W 1 -I fd77::1:99 fd77::1
 count() { # sink's field
 	bh shop -o json status | python3 -c '
 import json, sys
-print(next((s[sys.argv[1]] for s in json.load(sys.stdin)["data"]["sinks"] if s["name"] == "ipfix"), "none"))' "$1"
+print(next((s[sys.argv[1]] for s in json.load(sys.stdin)["data"]["telemetry"]["sinks"] if s["name"] == "ipfix"), "none"))' "$1"
 }
 # shellcheck disable=SC2317  # wait_for calls it
 settled() {

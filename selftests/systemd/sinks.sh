@@ -54,7 +54,7 @@ print(json.load(sys.stdin).get(sys.argv[1], "none"))' "$1"
 count() { # field of the sink
 	inside bulkhead -o json status | python3 -c '
 import json, sys
-print(next((s[sys.argv[1]] for s in json.load(sys.stdin)["data"]["sinks"] if s["name"] == sys.argv[2]), "none"))' "$1" "${2:-journal}"
+print(next((s[sys.argv[1]] for s in json.load(sys.stdin)["data"]["telemetry"]["sinks"] if s["name"] == sys.argv[2]), "none"))' "$1" "${2:-journal}"
 }
 
 # --- what is in it -------------------------------------------------------------------------------

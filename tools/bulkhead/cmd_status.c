@@ -141,6 +141,28 @@ static void print_counts(const struct bh_cli *cli, const json_t *data)
 	print_table_fill(cli, data, "listeners");
 }
 
+static void print_sink(const struct bh_cli *cli, const json_t *s, const char *name)
+{
+	const char *trouble = bh_json_str(s, "trouble");
+	uint64_t lost = bh_json_u64(s, "lost");
+
+	label(cli, name);
+	fprintf(cli->out, "%s: %s%s%s, %" PRIu64 " taken, %s%" PRIu64 " lost%s\n",
+		bh_json_str(s, "name"), *trouble ? bh_paint(cli, BH_YELLOW) : "",
+		*trouble ? trouble : "works", *trouble ? bh_paint(cli, BH_PLAIN) : "",
+		bh_json_u64(s, "taken"), lost ? bh_paint(cli, BH_YELLOW) : "", lost,
+		lost ? bh_paint(cli, BH_PLAIN) : "");
+}
+
+static void print_sinks(const struct bh_cli *cli, const json_t *data)
+{
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(json_object_get(json_object_get(data, "telemetry"), "sinks"), i, s)
+		print_sink(cli, s, i ? "" : "telemetry");
+}
+
 static void print_failsafes(const struct bh_cli *cli, const json_t *data)
 {
 	const json_t *f;
@@ -186,6 +208,7 @@ static int run(struct bh_cli *cli, _unused_ int argc, _unused_ char **argv)
 	print_map(cli, data);
 	print_hooks(cli, data);
 	print_counts(cli, data);
+	print_sinks(cli, data);
 	print_failsafes(cli, data);
 	print_problems(cli, data, code);
 	if (!strcmp(bh_json_str(data, "state"), "no_policy"))
@@ -201,7 +224,7 @@ const struct bh_command bh_cmd_status = {
 	.args = "",
 	.summary = "what is enforced here, and what is wrong",
 	.text = "Shows the enforced map and its generation, the hooks, counts since the agent's "
-		"start, the\nfailsafes and what each one reaches, and every problem.\n\nExit status 3 "
+		"start, the\nfailsafes and what each one reaches, where flows go, and every problem.\n\nExit status 3 "
 		"if there is no policy, anything is degraded, a map waits to be confirmed, or the\n"
 		"audit log was tampered with.",
 	.run = run,
