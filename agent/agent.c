@@ -20,6 +20,7 @@
 #include "control/server.h"
 #include "fdstore.h"
 #include "holds.h"
+#include "pairs.h"
 #include "place.h"
 #include "telemetry/telemetry.h"
 #include "workload/users.h"
@@ -39,6 +40,7 @@ static void on_event(void *ctx, const struct bh_event *ev)
 		a->sessions[ev->type]++;
 	bh_flows_add(a->flows, &flow);
 	bh_telemetry_flow(a->telemetry, &flow);
+	bh_pairs_note(a, &flow);
 	bh_trial_event(a, ev);
 	if (a->server)
 		bh_server_event(a->server, ev);
@@ -122,6 +124,7 @@ static int make_parts(struct bh_agent *a, struct bh_diags *d)
 	a->cgroups = bh_cgroups_new(a->opts.cgroup_root);
 	a->flows = bh_flows_new();
 	a->telemetry = bh_telemetry_new();
+	a->pairs = bh_pairs_keeper_new();
 	if (!a->live.numbers || !a->cgroups || !a->flows || !a->telemetry)
 		return -ENOMEM;
 	/* a full disk is no reason not to enforce; changes will say that they are not logged */
@@ -223,6 +226,9 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 		r = bh_holds_watch(a);
 	if (r >= 0)
 		r = bh_server_open(a, d, &a->server);
+	/* what is enforced does not wait for it */
+	if (r >= 0)
+		bh_pairs_load(a, d);
 	return r < 0 ? r : 0;
 }
 
@@ -231,6 +237,8 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 static void clear(struct bh_agent *a)
 {
 	bh_server_close(a->server);
+	a->server = NULL;
+	bh_pairs_keeper_close(a);
 	bh_nics_close(a);
 	bh_watch_close(a);
 	sd_event_source_disable_unref(a->deadline);

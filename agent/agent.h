@@ -17,13 +17,14 @@
 #include "policy/settings.h"
 #include "workload/cgroup.h"
 
-struct bh_audit;     /* control/audit.h */
-struct bh_flows;     /* control/flows.h */
-struct bh_history;   /* control/history.h */
-struct bh_server;    /* control/server.h */
-struct bh_newborn;   /* workload/newborn.h */
-struct bh_holds;     /* holds.h */
-struct bh_telemetry; /* telemetry/telemetry.h */
+struct bh_audit;	/* control/audit.h */
+struct bh_flows;	/* control/flows.h */
+struct bh_history;	/* control/history.h */
+struct bh_server;	/* control/server.h */
+struct bh_newborn;	/* workload/newborn.h */
+struct bh_holds;	/* holds.h */
+struct bh_telemetry;	/* telemetry/telemetry.h */
+struct bh_pairs_keeper; /* pairs.h */
 
 /* --- options.c, config.c: what it is set to ------------------------------------------------ */
 
@@ -121,6 +122,7 @@ struct bh_agent {
 	struct bh_server *server;
 	struct bh_flows *flows;
 	struct bh_telemetry *telemetry;
+	struct bh_pairs_keeper *pairs; /* NULL: no memory for one */
 	struct bh_audit *audit;
 	struct bh_holds *holds;
 	struct bh_fdstore *fdstore;

@@ -10,6 +10,7 @@
 #include "agent.h"
 #include "fdstore.h"
 #include "holds.h"
+#include "pairs.h"
 #include "control/parts.h"
 #include "control/record.h"
 #include "telemetry/telemetry.h"
@@ -241,6 +242,7 @@ static int on_tick(sd_event_source *source, _unused_ uint64_t usec, void *arg)
 	bh_emergency_look(a);
 	bh_holds_save_again(a);
 	bh_telemetry_tick(a->telemetry, a->clock->boot_ns());
+	bh_pairs_tick(a);
 	if (a->ticks++ % NICS_EVERY == 0 || !bh_kern_holds(a->kern)) {
 		watch_hooks(a);
 		bh_fdstore_save(a);

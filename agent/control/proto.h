@@ -70,6 +70,12 @@
  * flows     [follow], [denied], [limit]            rows (see below), the last limit of them (100, at most 4096), oldest first; with
  *                                                  follow: the answer, then one {"event":{row}} line per record
  *                                                  until hang-up. denied: type deny and would_deny only
+ * pairs     [denied], [audited], [since_s], [limit] rows, the latest first: {direction,local{segment,cgroup,uid},
+ *                                                  remote{segment,ip,cgroup (of a peer on this host),inside,
+ *                                                  addresses},proto,protocol,port,verdict (allowed|audited|
+ *                                                  denied|error),rule,encrypted[],times,packets,bytes,first,
+ *                                                  last}; matched: how many there are; table {rows,max,seen,
+ *                                                  skipped,answers,forgotten,folded,lost}
  * mode (C)  mode: observe|enforce, [force],        mode_cap, unconfirmed; enforce is refused like a map
  *           [confirm_s | confirm_default]          that denies the caller's session
  * confirm (C) [generation], [force]                generation, cut

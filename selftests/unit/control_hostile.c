@@ -46,6 +46,7 @@ static const struct {
 	{"audit", "{}"},
 	{"audit_accept", "{}"},
 	{"doctor", "{}"},
+	{"pairs", "{}"},
 };
 
 /* As JSON. No argument of any verb may be one of them. */

@@ -20,9 +20,9 @@ struct bh_cli {
 	const char *file, *reason;
 	bool help, version;
 	bool yes, dry_run, force, enforce, offline, all, follow, denied, no_confirm, even_failsafe,
-		quick, config;
-	bool confirm_default;	   /* a time is meant that the agent knows */
-	unsigned confirm_s, for_s; /* 0 = not given */
+		quick, config, audited;
+	bool confirm_default;		    /* a time is meant that the agent knows */
+	unsigned confirm_s, for_s, since_s; /* 0 = not given */
 	const char *from, *to, *port, *user, *cgroup_root;
 	unsigned limit; /* 0 = not given */
 
@@ -61,7 +61,8 @@ struct bh_command {
 extern const struct bh_command bh_cmd_status, bh_cmd_version, bh_cmd_check, bh_cmd_diff,
 	bh_cmd_apply, bh_cmd_history, bh_cmd_rollback, bh_cmd_get, bh_cmd_explain, bh_cmd_flows,
 	bh_cmd_mode, bh_cmd_detach, bh_cmd_confirm, bh_cmd_emergency, bh_cmd_quarantine,
-	bh_cmd_release, bh_cmd_grant, bh_cmd_revoke, bh_cmd_audit, bh_cmd_doctor, bh_cmd_init;
+	bh_cmd_release, bh_cmd_grant, bh_cmd_revoke, bh_cmd_audit, bh_cmd_doctor, bh_cmd_init,
+	bh_cmd_pairs;
 
 /* --- options.c ------------------------------------------------------------------------------ */
 
