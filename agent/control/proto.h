@@ -76,6 +76,13 @@
  *                                                  denied|error),rule,encrypted[],times,packets,bytes,first,
  *                                                  last}; matched: how many there are; table {rows,max,seen,
  *                                                  skipped,answers,forgotten,folded,lost}
+ * simulate  file, text, [since_s]                 judged: how many pairs; same, and of the others: denied,
+ *                                                  audited, allowed (what they would be under this map);
+ *                                                  halves (other ends of these), gone (judged as their
+ *                                                  segment), unknown (not judged); rows: those that
+ *                                                  change, as pairs, with was and will {verdict,reason,
+ *                                                  rule}. For who may change something. Code 3 if any
+ *                                                  would newly be denied
  * mode (C)  mode: observe|enforce, [force],        mode_cap, unconfirmed; enforce is refused like a map
  *           [confirm_s | confirm_default]          that denies the caller's session
  * confirm (C) [generation], [force]                generation, cut

@@ -4,74 +4,11 @@
 #include <string.h>
 #include <time.h>
 #include "cli.h"
+#include "pairtext.h"
 #include "table.h"
 #include "text.h"
 
 #define SHOW 100 /* rows, unless -n says otherwise */
-
-/* --- cells ------------------------------------------------------------------------------------ */
-
-static bool is_outbound(const json_t *row)
-{
-	return !strcmp(bh_json_str(row, "direction"), "egress");
-}
-
-/* "web nginx.service": the segment, and what of it */
-static char *local_text(const json_t *row)
-{
-	const char *segment = bh_json_str(row, "local.segment");
-	const char *path = bh_json_str(row, "local.cgroup"), *base = strrchr(path, '/');
-	char *text = NULL;
-
-	base = base && base[1] ? base + 1 : "";
-	return asprintf(&text, "%s%s%s", *segment ? segment : "?", *base ? " " : "", base) < 0
-		       ? NULL
-		       : text;
-}
-
-/* "world 192.0.2.7", "cache redis.service", "world (about 1200 addresses)" */
-static char *remote_text(const json_t *row)
-{
-	const char *segment = bh_json_str(row, "remote.segment"),
-		   *ip = bh_json_str(row, "remote.ip");
-	const char *path = bh_json_str(row, "remote.cgroup"), *base = strrchr(path, '/');
-	uint64_t many = bh_json_u64(row, "remote.addresses");
-	char *text = NULL;
-	int n;
-
-	segment = *segment ? segment : "?";
-	if (*ip)
-		n = asprintf(&text, "%s %s", segment, ip);
-	else if (base)
-		n = asprintf(&text, "%s %s", segment, base[1] ? base + 1 : "");
-	else if (json_is_true(bh_json_at(row, "remote.inside")))
-		n = asprintf(&text, "%s (this host)", segment);
-	else
-		n = asprintf(&text, "%s (about %" PRIu64 " addresses more)", segment, many);
-	return n < 0 ? NULL : text;
-}
-
-static char *from(const json_t *row)
-{
-	return is_outbound(row) ? local_text(row) : remote_text(row);
-}
-
-static char *to(const json_t *row)
-{
-	return is_outbound(row) ? remote_text(row) : local_text(row);
-}
-
-/* "tcp/443", "icmp/echo-request" */
-static char *port(const json_t *row)
-{
-	const char *proto = bh_json_str(row, "proto");
-	uint64_t number = bh_json_u64(row, "port");
-	char *text = NULL;
-
-	if (!number || strchr(proto, '/') || strchr(proto, ' '))
-		return strdup(proto);
-	return asprintf(&text, "%s/%" PRIu64, proto, number) < 0 ? NULL : text;
-}
 
 static char *last(const json_t *row)
 {
@@ -81,10 +18,10 @@ static char *last(const json_t *row)
 }
 
 static const struct bh_column columns[] = {
-	{"FROM", NULL, from, false, true},     {"TO", NULL, to, false, true},
-	{"PORT", NULL, port, false, false},    {"VERDICT", "verdict", NULL, false, false},
-	{"RULE", "rule", NULL, false, true},   {"ENCRYPTED", "encrypted", NULL, false, true},
-	{"TIMES", "times", NULL, true, false}, {"LAST", NULL, last, false, false},
+	{"FROM", NULL, bh_pair_from, false, true},  {"TO", NULL, bh_pair_to, false, true},
+	{"PORT", NULL, bh_pair_port, false, false}, {"VERDICT", "verdict", NULL, false, false},
+	{"RULE", "rule", NULL, false, true},	    {"ENCRYPTED", "encrypted", NULL, false, true},
+	{"TIMES", "times", NULL, true, false},	    {"LAST", NULL, last, false, false},
 };
 
 /* --- asking ----------------------------------------------------------------------------------- */

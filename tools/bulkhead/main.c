@@ -15,7 +15,7 @@ static const struct bh_command *const commands[] = {
 	&bh_cmd_diff,	    &bh_cmd_apply,   &bh_cmd_confirm, &bh_cmd_history,	 &bh_cmd_rollback,
 	&bh_cmd_get,	    &bh_cmd_explain, &bh_cmd_flows,   &bh_cmd_grant,	 &bh_cmd_revoke,
 	&bh_cmd_quarantine, &bh_cmd_release, &bh_cmd_mode,    &bh_cmd_emergency, &bh_cmd_detach,
-	&bh_cmd_audit,	    &bh_cmd_pairs,
+	&bh_cmd_audit,	    &bh_cmd_pairs,   &bh_cmd_suggest, &bh_cmd_simulate,
 };
 
 static int help(FILE *out)
