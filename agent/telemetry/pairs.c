@@ -262,15 +262,21 @@ static int new_row(struct bh_pairs *p, const struct bh_pair_key *key, __u32 *ret
 	return 0;
 }
 
+/* What no file could keep is no more than that. */
+static __u64 sum(__u64 a, __u64 b)
+{
+	return MIN(a + MIN(b, (__u64)INT64_MAX), (__u64)INT64_MAX);
+}
+
 static void add_up(struct bh_pair_row *to, const struct bh_pair *from)
 {
 	if (!to->times && !to->last_ms)
 		to->first_ms = from->first_ms;
 	to->first_ms = MIN(to->first_ms, from->first_ms);
 	to->last_ms = MAX(to->last_ms, from->last_ms);
-	to->times += from->times;
-	to->packets += from->packets;
-	to->bytes += from->bytes;
+	to->times = sum(to->times, from->times);
+	to->packets = sum(to->packets, from->packets);
+	to->bytes = sum(to->bytes, from->bytes);
 	to->crypt |= from->crypt;
 	if (!to->distinct)
 		return;
