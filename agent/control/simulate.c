@@ -36,6 +36,8 @@ struct sim {
 	size_t n_place;
 	struct served *served; /* sorted */
 	size_t n_served;
+	struct bh_pair *pair; /* each conversation once, whatever became of it */
+	size_t n_pair;
 	size_t room;
 	struct bh_sim *ret;
 };
@@ -278,15 +280,12 @@ static int keep(struct sim *s, const struct bh_pair *p, const struct bh_sim_half
 	return 0;
 }
 
-static int on_pair(void *ctx, const struct bh_pair *p)
+static int judge_pair(struct sim *s, const struct bh_pair *p)
 {
-	struct sim *s = ctx;
 	struct served key = {.port = p->port, .proto = p->proto}, *at;
 	struct bh_sim_half was, will;
 	int r, gone;
 
-	if (p->last_ms < s->since_ms)
-		return 0;
 	key.unit = p->dir == BH_OUT ? p->peer : p->unit;
 	key.client = p->dir == BH_OUT ? p->local : p->remote;
 	at = p->inside ? find_served(s, &key) : NULL;
@@ -308,12 +307,88 @@ static int on_pair(void *ctx, const struct bh_pair *p)
 	return was.verdict == will.verdict ? 0 : keep(s, p, &was, &will);
 }
 
+/* --- each once --------------------------------------------------------------------------------------- */
+
+/* The segment is what an end is known by only where nothing else is. */
+static const char *local_of(const struct bh_pair *p)
+{
+	return p->unit ? NULL : p->local;
+}
+
+static const char *remote_of(const struct bh_pair *p)
+{
+	return p->peer || (!p->inside && !p->many) ? NULL : p->remote;
+}
+
+/* Names of one table are one pointer each. */
+static int by_talk(const void *x, const void *y)
+{
+	const struct bh_pair *a = x, *b = y;
+	const uintptr_t p[][2] = {
+		{(uintptr_t)a->unit, (uintptr_t)b->unit},
+		{a->dir, b->dir},
+		{a->port, b->port},
+		{a->proto, b->proto},
+		{a->uid, b->uid},
+		{a->inside, b->inside},
+		{a->many, b->many},
+		{(uintptr_t)a->peer, (uintptr_t)b->peer},
+		{(uintptr_t)local_of(a), (uintptr_t)local_of(b)},
+		{(uintptr_t)remote_of(a), (uintptr_t)remote_of(b)},
+	};
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(p); i++)
+		r = CMP(p[i][0], p[i][1]);
+	return r ? r : memcmp(&a->addr, &b->addr, sizeof(a->addr));
+}
+
+static int gather(void *ctx, const struct bh_pair *p)
+{
+	struct sim *s = ctx;
+
+	if (p->last_ms >= s->since_ms)
+		s->pair[s->n_pair++] = *p;
+	return 0;
+}
+
+static void merge(struct sim *s)
+{
+	size_t to = 0;
+
+	if (s->n_pair)
+		qsort(s->pair, s->n_pair, sizeof(*s->pair), by_talk);
+	for (size_t i = 0; i < s->n_pair; i++) {
+		struct bh_pair *p = &s->pair[i], *last = to ? &s->pair[to - 1] : NULL;
+
+		if (!last || by_talk(last, p) != 0) {
+			s->pair[to++] = *p;
+			continue;
+		}
+		/* of what became of it, what did last */
+		if (p->last_ms > last->last_ms) {
+			last->verdict = p->verdict;
+			last->rule = p->rule;
+			last->local = p->local;
+			last->remote = p->remote;
+		}
+		last->first_ms = MIN(last->first_ms, p->first_ms);
+		last->last_ms = MAX(last->last_ms, p->last_ms);
+		last->times += p->times;
+		last->packets += p->packets;
+		last->bytes += p->bytes;
+		last->crypt |= p->crypt;
+	}
+	s->n_pair = to;
+}
+
 /* --- all of it ----------------------------------------------------------------------------------------- */
 
 static void clear(struct sim *s)
 {
 	free(s->place);
 	free(s->served);
+	free(s->pair);
 }
 
 int bh_simulate(struct bh_agent *a, const struct bh_live *l, __u64 gen, int64_t since_ms,
@@ -331,7 +406,8 @@ int bh_simulate(struct bh_agent *a, const struct bh_live *l, __u64 gen, int64_t 
 	int r;
 
 	s.served = pairs ? calloc(bh_pairs_count(pairs).rows + 1, sizeof(*s.served)) : NULL;
-	if (!s.served)
+	s.pair = s.served ? calloc(bh_pairs_count(pairs).rows + 1, sizeof(*s.pair)) : NULL;
+	if (!s.pair)
 		return -ENOMEM;
 	(void)bh_agent_cgroups_refresh(a);
 	r = bh_cgroups_each(a->cgroups, on_cgroup, &s);
@@ -343,7 +419,10 @@ int bh_simulate(struct bh_agent *a, const struct bh_live *l, __u64 gen, int64_t 
 	if (s.n_served)
 		qsort(s.served, s.n_served, sizeof(*s.served), by_served);
 	(void)bh_pairs_each(pairs, note_user, &s);
-	r = bh_pairs_each(pairs, on_pair, &s);
+	(void)bh_pairs_each(pairs, gather, &s);
+	merge(&s);
+	for (size_t i = 0; r == 0 && i < s.n_pair; i++)
+		r = judge_pair(&s, &s.pair[i]);
 	if (r < 0)
 		return r;
 	*ret = sim;

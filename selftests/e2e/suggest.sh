@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# LIMIT_S=300
+# LIMIT_S=600
 # From what was seen to a map: of random histories, `suggest` allows all that was seen and nothing
 # that was not, as bh_judge says; and what `simulate` says of a map is what then happens, for ten
 # thousand pairs. Run by selftests/run.
@@ -41,7 +41,7 @@ for flows in 1 20 300; do
 	check "the map is good" bh $host check --offline "$map"
 	check "nothing seen would be denied" bh $host simulate "$map"
 	check "apply" bh $host apply --yes "$map"
-	check "what was seen is allowed, what was not is denied" python3 "$pairs" judge "$control" "$state" $seed 1000
+	check "what was seen is allowed, what was not is denied" python3 "$pairs" judge "$control" "$state" $seed 500
 	agent_kill $host TERM
 done
 
@@ -64,7 +64,7 @@ check "its segments stay" grep -qE '^  web: .*u0.service.*u1.service.*shop.*fron
 check "and its failsafe" grep -qE '^  - .*192.0.2.250/32.*bastion' "$map"
 check "but no default that opens" eval "! grep -q 'default: .*allow' \"$map\""
 check "apply" bh $host apply --yes "$map"
-check "what was seen is allowed, what was not is denied" python3 "$pairs" judge "$control" "$state" $seed 1000
+check "what was seen is allowed, what was not is denied" python3 "$pairs" judge "$control" "$state" $seed 500
 agent_kill $host TERM
 
 # As many as there can be of these: simulate against what then is.
