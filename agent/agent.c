@@ -22,6 +22,7 @@
 #include "control/server.h"
 #include "fdstore.h"
 #include "holds.h"
+#include "pairs.h"
 #include "place.h"
 #include "sinks.h"
 #include "telemetry/telemetry.h"
@@ -43,6 +44,7 @@ void bh_agent_event(void *agent, const struct bh_event *ev)
 	bh_flows_add(a->flows, &flow);
 	bh_telemetry_flow(a->telemetry, &flow);
 	bh_metrics_event(a->metrics, ev);
+	bh_pairs_note(a, &flow);
 	bh_trial_event(a, ev);
 	if (a->server)
 		bh_server_event(a->server, ev);
@@ -130,6 +132,7 @@ static int make_parts(struct bh_agent *a, struct bh_diags *d)
 	a->flows = bh_flows_new();
 	a->telemetry = bh_telemetry_new();
 	a->metrics = bh_metrics_new(a);
+	a->pairs = bh_pairs_keeper_new();
 	if (!a->live.numbers || !a->cgroups || !a->flows || !a->telemetry || !a->metrics)
 		return -ENOMEM;
 	/* a full disk is no reason not to enforce; changes will say that they are not logged */
@@ -235,6 +238,9 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 		r = bh_server_open(a, d, &a->server);
 	if (r >= 0)
 		r = bh_metrics_open(a->metrics);
+	/* what is enforced does not wait for it */
+	if (r >= 0)
+		bh_pairs_load(a, d);
 	return r < 0 ? r : 0;
 }
 
@@ -246,6 +252,8 @@ static void clear(struct bh_agent *a)
 	bh_server_close(a->server);
 	bh_metrics_free(a->metrics);
 	bh_closep(&a->metrics_fd);
+	a->server = NULL;
+	bh_pairs_keeper_close(a);
 	bh_nics_close(a);
 	bh_watch_close(a);
 	sd_event_source_disable_unref(a->deadline);

@@ -17,14 +17,15 @@
 #include "policy/settings.h"
 #include "workload/cgroup.h"
 
-struct bh_audit;     /* control/audit.h */
-struct bh_flows;     /* control/flows.h */
-struct bh_history;   /* control/history.h */
-struct bh_server;    /* control/server.h */
-struct bh_newborn;   /* workload/newborn.h */
-struct bh_holds;     /* holds.h */
-struct bh_metrics;   /* control/metrics.h */
-struct bh_telemetry; /* telemetry/telemetry.h */
+struct bh_audit;	/* control/audit.h */
+struct bh_flows;	/* control/flows.h */
+struct bh_history;	/* control/history.h */
+struct bh_server;	/* control/server.h */
+struct bh_newborn;	/* workload/newborn.h */
+struct bh_holds;	/* holds.h */
+struct bh_metrics;	/* control/metrics.h */
+struct bh_telemetry;	/* telemetry/telemetry.h */
+struct bh_pairs_keeper; /* pairs.h */
 
 /* --- options.c, config.c: what it is set to ------------------------------------------------ */
 
@@ -125,6 +126,7 @@ struct bh_agent {
 	struct bh_telemetry *telemetry;
 	struct bh_metrics *metrics;
 	int metrics_fd; /* a socket for it that systemd handed over; -1: none, or it is taken */
+	struct bh_pairs_keeper *pairs; /* NULL: no memory for one */
 	struct bh_audit *audit;
 	struct bh_holds *holds;
 	struct bh_fdstore *fdstore;

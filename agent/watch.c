@@ -11,6 +11,7 @@
 #include "fdstore.h"
 #include "holds.h"
 #include "control/metrics.h"
+#include "pairs.h"
 #include "control/parts.h"
 #include "control/record.h"
 #include "sinks.h"
@@ -261,6 +262,7 @@ static int on_tick(sd_event_source *source, _unused_ uint64_t usec, void *arg)
 	watch_flows(a);
 	bh_sinks_tick(a);
 	bh_metrics_tick(a->metrics);
+	bh_pairs_tick(a);
 	if (a->ticks++ % NICS_EVERY == 0 || !bh_kern_holds(a->kern)) {
 		watch_hooks(a);
 		bh_fdstore_save(a);

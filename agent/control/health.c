@@ -7,6 +7,7 @@
 #include <string.h>
 #include "../holds.h"
 #include "../first.h"
+#include "../pairs.h"
 #include "../telemetry/telemetry.h"
 #include "audit.h"
 #include "health.h"
@@ -251,6 +252,9 @@ static void exam_map(struct exam *e)
 		weak(e, "%s", a->config_trouble);
 	else if (a->config_trouble[0])
 		note(e, "%s", a->config_trouble);
+	e->check = "pairs";
+	if (*bh_pairs_trouble(a))
+		note(e, "%s", bh_pairs_trouble(a));
 	e->check = "audit log";
 	if (a->audit_trouble[0])
 		note(e, "%s", a->audit_trouble);

@@ -77,6 +77,19 @@
  *	reached[{segment,via,step,where (here|elsewhere|both),ports[{port,verdict (allowed|would_deny|after_grant),
  *	egress {reason,rule,line} or null: not here, ingress}]}] by step, the first way to each; after_grant[] likewise:
  *	to what is not reached without; not_reached[names], notes[]
+ * pairs     [denied], [audited], [since_s], [limit] rows, the latest first: {direction,local{segment,cgroup,uid},
+ *                                                  remote{segment,ip,cgroup (of a peer on this host),inside,
+ *                                                  addresses},proto,protocol,port,verdict (allowed|audited|
+ *                                                  denied|error),rule,encrypted[],times,packets,bytes,first,
+ *                                                  last}; matched: how many there are; table {rows,max,seen,
+ *                                                  skipped,answers,forgotten,folded,lost}
+ * simulate  file, text, [since_s]                 judged: how many pairs; same, and of the others: denied,
+ *                                                  audited, allowed (what they would be under this map);
+ *                                                  halves (other ends of these), gone (judged as their
+ *                                                  segment), unknown (not judged); rows: those that
+ *                                                  change, as pairs, with was and will {verdict,reason,
+ *                                                  rule}. For who may change something. Code 3 if any
+ *                                                  would newly be denied
  * mode (C)  mode: observe|enforce, [force],        mode_cap, unconfirmed; enforce is refused like a map
  *           [confirm_s | confirm_default]          that denies the caller's session
  * confirm (C) [generation], [force]                generation, cut

@@ -8,6 +8,6 @@ const struct bh_verb *const bh_verbs[] = {
 	&bh_verb_mode,	     &bh_verb_detach,	&bh_verb_confirm, &bh_verb_emergency,
 	&bh_verb_quarantine, &bh_verb_release,	&bh_verb_grant,	  &bh_verb_revoke,
 	&bh_verb_history,    &bh_verb_rollback, &bh_verb_audit,	  &bh_verb_audit_accept,
-	&bh_verb_doctor,     &bh_verb_blast,
+	&bh_verb_doctor,     &bh_verb_blast,	&bh_verb_pairs,	  &bh_verb_simulate,
 };
 const size_t bh_n_verbs = ARRAY_SIZE(bh_verbs);

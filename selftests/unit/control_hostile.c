@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include "../../agent/control/past.h"
 #include "../../agent/control/request.h"
+#include "../../agent/pairs.h"
 #include "fakeagent.h"
 
 #define MAP_TEXT                                                                                   \
@@ -47,6 +48,8 @@ static const struct {
 	{"audit_accept", "{}"},
 	{"doctor", "{}"},
 	{"blast", "{\"segment\":\"web\"}"},
+	{"pairs", "{}"},
+	{"simulate", "{\"file\":\"f\",\"text\":\"" MAP_JSON "\"}"},
 };
 
 /* As JSON. No argument of any verb may be one of them. */
@@ -89,6 +92,7 @@ static int setup(void **state)
 	bh_log_set_max(BH_LOG_ERROR);
 	assert_int_equal(bh_net_open(&nowhere, &a->net), 0);
 	a->flows = bh_flows_new();
+	a->pairs = bh_pairs_keeper_new();
 	assert_int_equal(bh_agent_compile(a, "x", MAP_TEXT, strlen(MAP_TEXT), &d, &l), 0);
 	bh_live_clear(&a->live);
 	a->live = l;
@@ -103,6 +107,7 @@ static int teardown(void **state)
 {
 	struct bh_agent *a = *state;
 
+	bh_pairs_keeper_close(a);
 	bh_net_close(a->net);
 	test_agent_free(a);
 	return 0;

@@ -12,9 +12,10 @@
 /* Verbs that compile, stage or wait for a grace period; the others answer at once. */
 static bool is_slow(const char *verb)
 {
-	static const char *const slow[] = {
-		"apply",     "rollback",   "diff",    "check", "mode",	 "detach", "confirm",
-		"emergency", "quarantine", "release", "grant", "revoke", "blast"};
+	static const char *const slow[] = {"apply",	 "rollback", "diff",	"check",
+					   "mode",	 "detach",   "confirm", "emergency",
+					   "quarantine", "release",  "grant",	"revoke",
+					   "blast",	 "pairs",    "simulate"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(slow); i++)
 		if (!strcmp(verb, slow[i]))
@@ -128,12 +129,23 @@ static int ask(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret)
 
 int bh_ask(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret_data)
 {
+	return bh_ask_with(cli, verb, args, NULL, NULL, ret_data);
+}
+
+int bh_ask_with(struct bh_cli *cli, const char *verb, json_t *args,
+		int (*more)(struct bh_cli *cli, void *ctx, json_t *data), void *ctx,
+		json_t **ret_data)
+{
 	_cleanup_json_ json_t *answer = NULL;
 	int code = ask(cli, verb, args, &answer);
 
 	*ret_data = NULL;
 	if (!answer)
 		return code;
+	if (more && (code == BH_EXIT_OK || code == BH_EXIT_NO) &&
+	    json_is_object(json_object_get(answer, "data")) &&
+	    more(cli, ctx, json_object_get(answer, "data")) < 0)
+		return bh_fail(cli, BH_EXIT_FAILED, NULL, "out of memory");
 	if (cli->json) {
 		/* Whoever reads it finds all four keys, also in a short answer. */
 		if (!json_object_get(answer, "data"))

@@ -63,7 +63,7 @@ extern const struct bh_command bh_cmd_status, bh_cmd_version, bh_cmd_check, bh_c
 	bh_cmd_apply, bh_cmd_history, bh_cmd_rollback, bh_cmd_get, bh_cmd_explain, bh_cmd_flows,
 	bh_cmd_mode, bh_cmd_detach, bh_cmd_confirm, bh_cmd_emergency, bh_cmd_quarantine,
 	bh_cmd_release, bh_cmd_grant, bh_cmd_revoke, bh_cmd_audit, bh_cmd_doctor, bh_cmd_init,
-	bh_cmd_blast, bh_cmd_top, bh_cmd_graph;
+	bh_cmd_blast, bh_cmd_top, bh_cmd_graph, bh_cmd_pairs, bh_cmd_simulate, bh_cmd_suggest;
 
 /* --- options.c ------------------------------------------------------------------------------ */
 
@@ -127,6 +127,11 @@ void bh_diags_from_json(const json_t *list, struct bh_diags *ret);
  * Return: the exit code.
  */
 int bh_ask(struct bh_cli *cli, const char *verb, json_t *args, json_t **ret_data);
+
+/* The same; what @more adds to the data of a good answer is part of it. It returns 0 or -1. */
+int bh_ask_with(struct bh_cli *cli, const char *verb, json_t *args,
+		int (*more)(struct bh_cli *cli, void *ctx, json_t *data), void *ctx,
+		json_t **ret_data);
 
 /*
  * The same for an answer that is only a part of what the command will say: it is printed if it

@@ -7,6 +7,7 @@
 #include "../../agent/policy/diff.h"
 #include "cli.h"
 #include "mapfile.h"
+#include "pairtext.h"
 
 static int print(struct bh_cli *cli, const json_t *changes, int code)
 {
@@ -14,6 +15,21 @@ static int print(struct bh_cli *cli, const json_t *changes, int code)
 		fprintf(cli->out, "no difference\n");
 	bh_changes_print(cli, changes);
 	return code;
+}
+
+/* What it would change for what was seen; null where that can't be had: who only reads may not try. */
+static int add_replay(struct bh_cli *cli, void *ctx, json_t *data)
+{
+	_cleanup_diags_ struct bh_diags unsaid = {};
+	_cleanup_json_ json_t *args = bh_mapfile_args(ctx, false), *answer = NULL;
+	json_t *replay = NULL;
+
+	if (json_array_size(json_object_get(data, "changes")) && args &&
+	    bh_exchange(cli, "simulate", args, &unsaid, &answer) == 0)
+		replay = json_object_get(answer, "data");
+	if (!json_object_get(replay, "rows"))
+		replay = NULL;
+	return json_object_set_new(data, "replay", replay ? json_incref(replay) : json_null());
 }
 
 static int with_live(struct bh_cli *cli, const char *path)
@@ -24,8 +40,13 @@ static int with_live(struct bh_cli *cli, const char *path)
 
 	if (code != BH_EXIT_OK)
 		return code;
-	code = bh_ask(cli, "diff", bh_mapfile_args(&f, false), &data);
-	return data ? print(cli, json_object_get(data, "changes"), code) : code;
+	code = bh_ask_with(cli, "diff", bh_mapfile_args(&f, false), add_replay, &f, &data);
+	if (!data)
+		return code;
+	code = print(cli, json_object_get(data, "changes"), code);
+	if (json_is_object(json_object_get(data, "replay")))
+		(void)bh_replay_print(cli, json_object_get(data, "replay"));
+	return code;
 }
 
 static json_t *changes_to_json(const struct bh_changes *c)

@@ -33,6 +33,9 @@ struct bh_spot {
  */
 void bh_spot_of(const char *cgroup, struct bh_spot *ret);
 
+/* "crio-*.scope" covers "crio-conmon-*.scope", and a map may not have both. */
+bool bh_spot_covers(const char *wide, const char *narrow);
+
 #define BH_DRAFT_NAME 48
 /* A name for a segment: letters, digits and '-', no word of the language. Not unique yet. */
 void bh_draft_name(const char *text, char ret[BH_DRAFT_NAME]);
@@ -63,8 +66,9 @@ struct bh_draft_rule {
 	size_t n_from, n_to;
 	bool to_any;
 	char port[32];
-	bool off;  /* a comment: nobody was seen to use it */
-	char *why; /* from which sockets it comes */
+	bool posture; /* suggest: it requires one */
+	bool off;     /* a comment: nobody was seen to use it */
+	char *why;    /* from which sockets it comes */
 };
 
 /* Indexes of the segments that always are; world is in no list. */
@@ -89,6 +93,10 @@ int bh_draft_make(struct bh_seen *s, struct bh_draft *ret);
 void bh_draft_clear(struct bh_draft *d);
 /* The map as YAML; free it. Return: 0, -ENOMEM. */
 int bh_draft_text(const struct bh_seen *s, const struct bh_draft *d, char **ret, size_t *ret_len);
+/* Its pieces, for another text: a word in quotes, prefixes (@lead: of lines that follow), segments. */
+void bh_draft_put_quoted(FILE *out, const char *s);
+size_t bh_draft_put_cidrs(FILE *out, const struct bh_draft_seg *s, const char *lead);
+void bh_draft_put_ends(FILE *out, const struct bh_draft *d, const size_t *v, size_t n);
 /* {"segments","rules","failsafe","unseen"}; NULL: no memory. */
 json_t *bh_draft_json(const struct bh_seen *s, const struct bh_draft *d);
 /* Name of a segment of the draft, or "world". */

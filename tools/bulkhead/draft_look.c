@@ -17,8 +17,7 @@ static int by_spot(const void *a, const void *b)
 				  : strcmp(x->match, y->match);
 }
 
-/* "crio-*.scope" covers "crio-conmon-*.scope", and a map may not have both. */
-static bool covers(const char *wide, const char *narrow)
+bool bh_spot_covers(const char *wide, const char *narrow)
 {
 	const char *a = strchr(wide, '*'), *b = strchr(narrow, '*');
 
@@ -37,7 +36,7 @@ static size_t uniq_spots(struct bh_spot *v, size_t n)
 	n = to;
 	for (size_t i = to = 0; i < n; i++) {
 		for (wide = 0; wide < n; wide++)
-			if (v[i].kind == BH_SPOT_UNIT && covers(v[wide].match, v[i].match))
+			if (v[i].kind == BH_SPOT_UNIT && bh_spot_covers(v[wide].match, v[i].match))
 				break;
 		if (wide == n)
 			v[to++] = v[i];
@@ -85,7 +84,7 @@ static size_t find_seg(const struct bh_draft *d, const struct bh_spot *spot)
 	for (size_t i = 0; i < d->n_local; i++)
 		if (d->seg[i].spot.kind == spot->kind &&
 		    (spot->kind <= BH_SPOT_LOGINS || !strcmp(d->seg[i].spot.match, spot->match) ||
-		     covers(d->seg[i].spot.match, spot->match)))
+		     bh_spot_covers(d->seg[i].spot.match, spot->match)))
 			return i;
 	return BH_DRAFT_WORLD;
 }

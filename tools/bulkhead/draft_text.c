@@ -11,7 +11,7 @@
 /* --- pieces ---------------------------------------------------------------------------------------- */
 
 /* Characters that a unit or a path can have are printable ASCII; see bh_spot_of(). */
-static void put_quoted(FILE *out, const char *s)
+void bh_draft_put_quoted(FILE *out, const char *s)
 {
 	fputc('"', out);
 	for (; *s; s++)
@@ -19,7 +19,7 @@ static void put_quoted(FILE *out, const char *s)
 	fputc('"', out);
 }
 
-static size_t put_cidrs(FILE *out, const struct bh_draft_seg *s, const char *lead)
+size_t bh_draft_put_cidrs(FILE *out, const struct bh_draft_seg *s, const char *lead)
 {
 	char text[BH_CIDR_TEXT];
 	size_t col = strlen(lead) + 24;
@@ -39,7 +39,7 @@ static size_t put_cidrs(FILE *out, const struct bh_draft_seg *s, const char *lea
 	return col;
 }
 
-static void put_ends(FILE *out, const struct bh_draft *d, const size_t *v, size_t n)
+void bh_draft_put_ends(FILE *out, const struct bh_draft *d, const size_t *v, size_t n)
 {
 	size_t col = 40;
 
@@ -97,7 +97,7 @@ static void put_local(FILE *out, const struct bh_draft_seg *s)
 {
 	fprintf(out, "  %s: { match: { %s: ", s->name,
 		s->spot.kind == BH_SPOT_UNIT ? "unit" : "cgroup");
-	put_quoted(out, s->spot.match);
+	bh_draft_put_quoted(out, s->spot.match);
 	fputs(" }", out);
 	if (s->dhcp)
 		fputs(", dhcp: true", out);
@@ -117,7 +117,7 @@ static void put_addresses(FILE *out, const struct bh_draft *d, size_t i)
 		      "internet is\n",
 		      out);
 	fprintf(out, "  %s%s: { match: { cidr: [", s->off ? "# " : "", s->name);
-	(void)put_cidrs(out, s, s->off ? "  #" : "");
+	(void)bh_draft_put_cidrs(out, s, s->off ? "  #" : "");
 	fputs("] }", out);
 	if (s->shut)
 		fputs(", default: { ingress: deny, egress: deny }", out);
@@ -145,12 +145,12 @@ static void put_rule(FILE *out, const struct bh_draft *d, const struct bh_draft_
 {
 	fprintf(out, "  # %s\n", r->why);
 	fprintf(out, "  %s- { id: %s, from: ", r->off ? "# " : "", r->id);
-	put_ends(out, d, r->from, r->n_from);
+	bh_draft_put_ends(out, d, r->from, r->n_from);
 	fputs(", to: ", out);
 	if (r->to_any)
 		fputs("any", out);
 	else
-		put_ends(out, d, r->to, r->n_to);
+		bh_draft_put_ends(out, d, r->to, r->n_to);
 	fprintf(out, ", port: %s }\n", r->port);
 }
 

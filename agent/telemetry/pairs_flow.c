@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pairs_flow.c - see pairs.h: what an event says about a conversation, if it is one. */
+#include <netinet/in.h>
+#include <string.h>
+#include "pairs_internal.h"
+
+/* --- units ----------------------------------------------------------------------------------------- */
+
+static bool ends_with(const char *s, size_t n, const char *suffix)
+{
+	size_t m = strlen(suffix);
+
+	return n > m && !memcmp(s + n - m, suffix, m);
+}
+
+static bool is_unit(const char *s, size_t n)
+{
+	static const char *const types[] = {".service", ".scope", ".socket", ".mount", ".swap"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (ends_with(s, n, types[i]))
+			return true;
+	return false;
+}
+
+const char *bh_pairs_unit(const char *cgroup, char ret[BH_PAIRS_UNIT])
+{
+	const char *part = cgroup + 1;
+	size_t n = 0;
+
+	while (*cgroup && *part) {
+		n = strcspn(part, "/");
+		if (is_unit(part, n))
+			break;
+		/* below anything else no name is the system manager's */
+		if (!ends_with(part, n, ".slice"))
+			return cgroup;
+		part += n + (part[n] == '/');
+	}
+	n += (size_t)(part - cgroup);
+	if (!*cgroup || !*part || n >= BH_PAIRS_UNIT)
+		return cgroup;
+	memcpy(ret, cgroup, n);
+	ret[n] = '\0';
+	return ret;
+}
+
+/* --- what it is ------------------------------------------------------------------------------------ */
+
+static bool is_zero(const struct bh_addr *a)
+{
+	static const struct bh_addr zero;
+
+	return !memcmp(a, &zero, sizeof(zero));
+}
+
+/* A socket that was made or bound talks to nobody yet, and a broken packet says nothing. */
+static bool is_talk(const struct bh_event *ev)
+{
+	return ev->hook != BH_HOOK_BIND && ev->hook != BH_HOOK_LISTEN &&
+	       ev->hook != BH_HOOK_CREATE && ev->local && ev->proto && ev->type < BH_EVENT_TYPES &&
+	       ev->type >= BH_EVENT_BEGIN && !is_zero(&ev->remote_addr) &&
+	       (ev->reason < BH_R_MALFORMED_L2 || ev->reason >= BH_R_DEFAULT_DENY);
+}
+
+static enum bh_pair_verdict verdict_of(const struct bh_event *ev)
+{
+	bool deny = bh_reason_class(ev->reason) == BH_CLASS_DENY;
+
+	if (ev->type == BH_EVENT_DENY)
+		return ev->reason >= BH_R_NO_POLICY ? BH_PAIR_ERROR : BH_PAIR_DENIED;
+	/* a session that only passed because nothing is enforced ends with the reason it began with */
+	return ev->type == BH_EVENT_WOULD_DENY || deny ? BH_PAIR_AUDITED : BH_PAIR_ALLOWED;
+}
+
+/*
+ * Where neither side of a UDP conversation is allowed, in observe, its answers are told of as if
+ * they were one of their own. Who was told of first began it.
+ */
+static bool is_answer(struct bh_pairs *p, const struct bh_event *ev)
+{
+	struct bh_pair_heard *h, now = {.local = ev->local_addr,
+					.remote = ev->remote_addr,
+					.local_port = ev->local_port,
+					.remote_port = ev->remote_port,
+					.dir = ev->dir,
+					.used = true};
+	__u64 hash;
+
+	if (ev->proto != IPPROTO_UDP || is_zero(&ev->local_addr))
+		return false;
+	hash = bh_pairs_hash(&now.local, sizeof(now.local)) ^
+	       bh_pairs_hash(&now.remote, sizeof(now.remote)) * 3 ^
+	       ((__u64)now.local_port << 16 | now.remote_port) * 0x9e3779b97f4a7c15ull >> 20;
+	h = &p->heard[hash % BH_PAIRS_HEARD];
+	if (h->used && h->local_port == now.local_port && h->remote_port == now.remote_port &&
+	    !memcmp(&h->local, &now.local, sizeof(now.local)) &&
+	    !memcmp(&h->remote, &now.remote, sizeof(now.remote)))
+		return h->dir != now.dir;
+	*h = now;
+	return false;
+}
+
+static __u64 times_of(const struct bh_event *ev)
+{
+	switch (ev->type) {
+	case BH_EVENT_BEGIN:
+	case BH_EVENT_DENY:
+	case BH_EVENT_WOULD_DENY:
+		return 1ull + ev->suppressed;
+	default:
+		return 0;
+	}
+}
+
+static __u16 port_of(const struct bh_event *ev)
+{
+	if (ev->proto == IPPROTO_ICMP || ev->proto == IPPROTO_ICMPV6)
+		return ev->icmp;
+	return ev->dir == BH_OUT ? ev->remote_port : ev->local_port;
+}
+
+void bh_pairs_flow(struct bh_pairs *p, const struct bh_flow *flow, bool inside, const char *peer)
+{
+	const struct bh_event *ev = &flow->ev;
+	char unit[BH_PAIRS_UNIT], peer_unit[BH_PAIRS_UNIT];
+	struct bh_pair row;
+
+	p->count.seen++;
+	if (!is_talk(ev)) {
+		p->count.skipped++;
+		return;
+	}
+	if (is_answer(p, ev)) {
+		p->count.answers++;
+		return;
+	}
+	row = (struct bh_pair){
+		.unit = flow->cgroup ? bh_pairs_unit(flow->cgroup, unit) : NULL,
+		.local = flow->local,
+		.remote = flow->remote,
+		.rule = flow->rule,
+		.uid = ev->uid,
+		.port = port_of(ev),
+		.proto = ev->proto,
+		.dir = ev->dir,
+		.verdict = (__u8)verdict_of(ev),
+		.inside = inside,
+		.crypt = ev->crypt ? (__u8)(1u << (ev->crypt & 7)) : 0,
+		.times = times_of(ev),
+		.packets = ev->packets[BH_IN] + ev->packets[BH_OUT],
+		.bytes = ev->bytes[BH_IN] + ev->bytes[BH_OUT],
+		.first_ms = flow->wall_ms,
+		.last_ms = flow->wall_ms,
+	};
+	if (!inside)
+		row.addr = ev->remote_addr;
+	else if (peer && ev->dir == BH_OUT)
+		row.peer = bh_pairs_unit(peer, peer_unit);
+	(void)bh_pairs_add(p, &row);
+}
