@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <systemd/sd-daemon.h>
 #include "agent.h"
 #include "base/io.h"
@@ -146,6 +147,19 @@ static int make_parts(struct bh_agent *a, struct bh_diags *d)
 	return bh_past_open(a, d);
 }
 
+/* Some 50 000 events, for a moment in which we are busy; less where memory is short. */
+static size_t ring_bytes(void)
+{
+	size_t bytes = 8u << 20;
+	struct sysinfo si;
+
+	if (sysinfo(&si) < 0)
+		return bytes;
+	while (bytes > 1u << 20 && bytes > si.totalram * si.mem_unit / 256)
+		bytes /= 2;
+	return bytes;
+}
+
 static int open_kern(struct bh_agent *a, struct bh_diags *d)
 {
 	struct bh_kern_opts opts = {
@@ -155,6 +169,7 @@ static int open_kern(struct bh_agent *a, struct bh_diags *d)
 		.without = a->opts.without,
 		.max_cgroups = BH_AGENT_MAX_CGROUPS,
 		.max_listeners = BH_AGENT_MAX_LISTENERS,
+		.ring_bytes = ring_bytes(),
 		.ctx = a,
 		.on_event = bh_agent_event,
 	};

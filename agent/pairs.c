@@ -7,14 +7,23 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include "control/flows.h"
 #include "control/listeners.h"
+#include "control/metrics.h"
 #include "control/pairsfile.h"
 #include "control/server_internal.h"
 #include "pairs.h"
+#include "telemetry/pairs.h"
+#include "telemetry/telemetry.h"
 
 #define SAVE_NS (120ull * 1000000000)
 /* Listeners are looked up in a list that is at most so old. */
 #define LISTENERS_NS 1000000000ull
+
+/* A new conversation is told of when the history is a day old, and twenty in a minute. */
+#define USUAL_MS (24 * 3600 * 1000ll)
+#define TELL_NS	 (60ull * 1000000000)
+#define TELL_MAX 20
 
 struct bh_pairs_keeper {
 	struct bh_pairs *pairs;
@@ -22,6 +31,8 @@ struct bh_pairs_keeper {
 	__u64 listened_ns;
 	bool loaded; /* else what is on the disk must not be written over */
 	__u64 saved_ns, saved_seen;
+	__u64 told_ns; /* new ones: when this minute began, and how many in it */
+	unsigned int told;
 	pid_t pid; /* who is writing; 0: nobody */
 	int pidfd;
 	sd_event_source *source;
@@ -102,6 +113,34 @@ static const char *peer_of(struct bh_agent *a, const struct bh_event *ev)
 	return bh_agent_cgroup(a, cgid ? cgid : listener_at(a->pairs, ev, false));
 }
 
+/*
+ * What was never seen before is worth a word once it is known what is usual, and only so often: who
+ * makes up new ones shall not fill what others read. A metric counts them all.
+ */
+static void tell_new(struct bh_agent *a, const struct bh_flow *flow)
+{
+	struct bh_pairs_keeper *k = a->pairs;
+	__u64 now_ns = a->clock->boot_ns();
+	struct bh_flow alert = *flow;
+
+	if (flow->wall_ms - bh_pairs_first_ms(k->pairs) < USUAL_MS)
+		return;
+	if (now_ns - k->told_ns > TELL_NS) {
+		k->told_ns = now_ns;
+		k->told = 0;
+	}
+	if (k->told++ >= TELL_MAX)
+		return;
+	alert.ev.type = BH_EVENT_ALERT;
+	alert.ev.alert = BH_ALERT_NEW;
+	memset(alert.ev.packets, 0, sizeof(alert.ev.packets));
+	memset(alert.ev.bytes, 0, sizeof(alert.ev.bytes));
+	alert.ev.suppressed = 0;
+	bh_flows_add(a->flows, &alert);
+	bh_telemetry_flow(a->telemetry, &alert);
+	bh_metrics_event(a->metrics, &alert.ev);
+}
+
 void bh_pairs_note(struct bh_agent *a, const struct bh_flow *flow)
 {
 	bool inside;
@@ -109,7 +148,8 @@ void bh_pairs_note(struct bh_agent *a, const struct bh_flow *flow)
 	if (!a->pairs)
 		return;
 	inside = is_inside(a, &flow->ev.remote_addr);
-	bh_pairs_flow(a->pairs->pairs, flow, inside, inside ? peer_of(a, &flow->ev) : NULL);
+	if (bh_pairs_flow(a->pairs->pairs, flow, inside, inside ? peer_of(a, &flow->ev) : NULL))
+		tell_new(a, flow);
 }
 
 /* --- the file -------------------------------------------------------------------------------------- */

@@ -214,7 +214,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 8 << 20);
+	__uint(max_entries, 1 << 20); /* the agent's choice */
 } bh_events __weak SEC(".maps");
 
 /* Two, so that one can be emptied while nobody writes it. Full: told with the counters alone. */

@@ -46,6 +46,7 @@ enum bh_alert {
 	BH_ALERT_PORTS, /* many ports in a minute */
 	BH_ALERT_HOSTS,
 	BH_ALERT_DENIED,
+	BH_ALERT_NEW, /* the agent's: nobody was seen to talk like that before */
 	BH_ALERTS,
 };
 

@@ -12,6 +12,7 @@
 #define BH_MESSAGE_WOULD_DENY "14a0537e853a49109ecb3ac39702e86f"
 #define BH_MESSAGE_END	      "8ca3e4bfb58d4c8c974ded1ee2e39a12"
 #define BH_MESSAGE_UPDATE     "e6f4ccdbae4747d7aafc08e0d646889e"
+#define BH_MESSAGE_ALERT      "e67331bca48f4480bd349b618439324c"
 #define BH_MESSAGE_LOSS	      "5e81b0f9cea2478baa8278c11f39f0c6"
 
 /* what changed, loudly */

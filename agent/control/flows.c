@@ -180,11 +180,12 @@ json_t *bh_flow_json(const struct bh_flow *flow)
 			json_string(bh_proto_word(ev->proto, icmp ? ev->icmp : 0, proto)), "local",
 			local_json(flow), "remote",
 			end_json(&ev->remote_addr, ev->remote_port, ev->remote, flow->remote),
-			"reason", bh_reason_name(ev->reason), "rule", bh_json_text(flow->rule),
-			"generation", (json_int_t)ev->gen, "hook", bh_flow_hook(ev), "pid",
-			(json_int_t)ev->pid, "packets_in", bh_json_u64(ev->packets[BH_IN]),
-			"bytes_in", bh_json_u64(ev->bytes[BH_IN]), "packets_out",
-			bh_json_u64(ev->packets[BH_OUT]), "bytes_out",
+			"reason",
+			ev->type == BH_EVENT_ALERT ? bh_flow_alert(ev) : bh_reason_name(ev->reason),
+			"rule", bh_json_text(flow->rule), "generation", (json_int_t)ev->gen, "hook",
+			bh_flow_hook(ev), "pid", (json_int_t)ev->pid, "packets_in",
+			bh_json_u64(ev->packets[BH_IN]), "bytes_in", bh_json_u64(ev->bytes[BH_IN]),
+			"packets_out", bh_json_u64(ev->packets[BH_OUT]), "bytes_out",
 			bh_json_u64(ev->bytes[BH_OUT]));
 	if (!row || !more || json_object_update(row, more) < 0)
 		return NULL;

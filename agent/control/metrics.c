@@ -27,6 +27,10 @@ void bh_metrics_event(struct bh_metrics *m, const struct bh_event *ev)
 		m->ended[dir]++;
 		return;
 	}
+	if (ev->type == BH_EVENT_ALERT) {
+		m->alerts[ev->alert < BH_ALERTS ? ev->alert : BH_ALERT_NONE]++;
+		return;
+	}
 	/* those alike that were not told, too */
 	m->flows[dir][verdict_of(ev)] += 1 + (__u64)ev->suppressed;
 	if (ev->type == BH_EVENT_DENY && ev->reason < BH_REASON_MAX)

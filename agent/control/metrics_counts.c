@@ -5,6 +5,8 @@
  */
 #include <string.h>
 #include "../holds.h"
+#include "../pairs.h"
+#include "../telemetry/pairs.h"
 #include "../telemetry/telemetry.h"
 #include "control.h"
 #include "metrics_internal.h"
@@ -41,6 +43,33 @@ static void put_flows(const struct bh_metrics *m, struct bh_prom *p)
 				bh_prom_u64(p, m->denied[d][r],
 					    L({"direction", directions[d]},
 					      {"reason", bh_reason_name(r)}));
+}
+
+static void put_alerts(const struct bh_metrics *m, struct bh_prom *p)
+{
+	bh_prom_family(p, "bulkhead_alerts_total", BH_PROM_COUNTER,
+		       "Who asked around, or for something new, since the agent's start.");
+	for (__u16 i = BH_ALERT_NONE + 1; i < BH_ALERTS; i++)
+		bh_prom_u64(p, m->alerts[i],
+			    L({"alert", bh_flow_alert(&(struct bh_event){.alert = i})}));
+}
+
+static void put_pairs(const struct bh_agent *a, struct bh_prom *p)
+{
+	const struct bh_pairs *pairs = bh_agent_pairs(a);
+	struct bh_pairs_count n = {0};
+
+	if (pairs)
+		n = bh_pairs_count(pairs);
+	bh_prom_family(p, "bulkhead_pairs", BH_PROM_GAUGE,
+		       "Rows of the history of who talked to whom.");
+	bh_prom_u64(p, n.rows, NULL);
+	bh_prom_family(p, "bulkhead_pairs_new_total", BH_PROM_COUNTER,
+		       "Conversations that were not in it, since the agent's start.");
+	bh_prom_u64(p, n.fresh, NULL);
+	bh_prom_family(p, "bulkhead_pairs_forgotten_total", BH_PROM_COUNTER,
+		       "Rows that made room for others, since the agent's start.");
+	bh_prom_u64(p, n.forgotten, NULL);
 }
 
 /* Of a class; what stands for no reason has counted nothing. */
@@ -119,6 +148,8 @@ static void put_rules(struct bh_agent *a, struct bh_prom *p)
 void bh_metrics_put_traffic(struct bh_metrics *m, struct bh_prom *p)
 {
 	put_flows(m, p);
+	put_alerts(m, p);
+	put_pairs(m->agent, p);
 	put_reasons(m->agent, p);
 	put_rules(m->agent, p);
 }

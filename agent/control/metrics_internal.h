@@ -21,6 +21,7 @@ struct bh_metrics {
 	__u64 flows[2][BH_MV_MAX];
 	__u64 ended[2];
 	__u64 denied[2][BH_REASON_MAX];
+	__u64 alerts[BH_ALERTS];
 	__u64 applies[BH_MA_MAX];
 	__u64 emergencies;
 

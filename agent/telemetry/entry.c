@@ -77,6 +77,7 @@ static const struct {
 	[BH_EVENT_WOULD_DENY] = {BH_MESSAGE_WOULD_DENY, "would be denied", 5},
 	[BH_EVENT_END] = {BH_MESSAGE_END, "ended", 6},
 	[BH_EVENT_UPDATE] = {BH_MESSAGE_UPDATE, "goes on", 7},
+	[BH_EVENT_ALERT] = {BH_MESSAGE_ALERT, "asks around", 4},
 };
 
 static bool has_ports(const struct bh_event *ev)
@@ -127,7 +128,9 @@ static void say(struct bh_entry *e, const struct bh_flow *flow, const char *unit
 	if (ev->suppressed)
 		snprintf(more, sizeof(more), " (and %u alike)", ev->suppressed);
 	(void)bh_entry_say(e, "%s: %s -> %s, %s%s%.128s: %s%s%.64s%s", kinds[ev->type].words, from,
-			   to, proto, *unit ? ", " : "", unit, bh_tell_reason_text(ev->reason),
+			   to, proto, *unit ? ", " : "", unit,
+			   ev->type == BH_EVENT_ALERT ? bh_flow_alert_text(ev)
+						      : bh_tell_reason_text(ev->reason),
 			   flow->rule ? ", rule " : "", flow->rule ? flow->rule : "", more);
 }
 
@@ -202,8 +205,12 @@ void bh_entry_of(struct bh_entry *e, const struct bh_flow *flow)
 	(void)bh_entry_putf(e, "PRIORITY", "%d", kinds[ev->type].priority);
 	(void)bh_entry_put(e, "SYSLOG_IDENTIFIER", "bulkhead");
 	(void)bh_entry_put(e, "BULKHEAD_TYPE", bh_flow_type(ev));
-	(void)bh_entry_put(e, "BULKHEAD_VERDICT", bh_tell_verdict_word(ev));
-	(void)bh_entry_put(e, "BULKHEAD_REASON", bh_tell_reason(ev->reason));
+	if (ev->type == BH_EVENT_ALERT) {
+		(void)bh_entry_put(e, "BULKHEAD_REASON", bh_flow_alert(ev));
+	} else {
+		(void)bh_entry_put(e, "BULKHEAD_VERDICT", bh_tell_verdict_word(ev));
+		(void)bh_entry_put(e, "BULKHEAD_REASON", bh_tell_reason(ev->reason));
+	}
 	(void)bh_entry_put(e, "BULKHEAD_RULE", flow->rule);
 	(void)bh_entry_putf(e, "BULKHEAD_GENERATION", "%llu", ev->gen);
 	(void)bh_entry_put(e, "BULKHEAD_DIRECTION", ev->dir == BH_OUT ? "egress" : "ingress");

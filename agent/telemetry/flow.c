@@ -47,11 +47,23 @@ const char *bh_flow_crypt(const struct bh_event *ev)
 const char *bh_flow_alert(const struct bh_event *ev)
 {
 	static const char *const words[BH_ALERTS] = {
-		[BH_ALERT_NONE] = "none",
-		[BH_ALERT_PORTS] = "many_ports",
-		[BH_ALERT_HOSTS] = "many_hosts",
-		[BH_ALERT_DENIED] = "many_denied",
+		[BH_ALERT_NONE] = "none",	 [BH_ALERT_PORTS] = "many_ports",
+		[BH_ALERT_HOSTS] = "many_hosts", [BH_ALERT_DENIED] = "many_denied",
+		[BH_ALERT_NEW] = "new_pair",
 	};
 
 	return ev->alert < BH_ALERTS ? words[ev->alert] : "unknown";
+}
+
+const char *bh_flow_alert_text(const struct bh_event *ev)
+{
+	static const char *const words[BH_ALERTS] = {
+		[BH_ALERT_NONE] = "nothing",
+		[BH_ALERT_PORTS] = "many ports within a minute",
+		[BH_ALERT_HOSTS] = "many hosts within a minute",
+		[BH_ALERT_DENIED] = "denied many times within a minute",
+		[BH_ALERT_NEW] = "not seen before",
+	};
+
+	return ev->alert < BH_ALERTS ? words[ev->alert] : "it is not known what";
 }

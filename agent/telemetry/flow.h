@@ -30,5 +30,7 @@ const char *bh_flow_crypt(const struct bh_event *ev);
 
 /* "many_ports", "many_hosts", "many_denied"; "none" for what is no alert. */
 const char *bh_flow_alert(const struct bh_event *ev);
+/* "many ports within a minute" */
+const char *bh_flow_alert_text(const struct bh_event *ev);
 
 #endif

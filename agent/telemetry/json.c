@@ -6,6 +6,7 @@
 #include "json.h"
 #include "passwd.h"
 #include "put.h"
+#include "tell.h"
 
 #define HOST_MAX    64
 #define REASON_TEXT 24
@@ -114,18 +115,6 @@ size_t bh_json_unit(const char *cgroup, const char **ret)
 		cgroup = *ret + n;
 	}
 	return n;
-}
-
-static const char *verdict(const struct bh_event *ev)
-{
-	switch (ev->type) {
-	case BH_EVENT_DENY:
-		return ev->reason >= BH_R_NO_POLICY ? "error" : "denied";
-	case BH_EVENT_WOULD_DENY:
-		return "audited";
-	default:
-		return "allowed";
-	}
 }
 
 static char *put_name(char *to, const char *name)
@@ -284,11 +273,14 @@ static char *put_judged(const struct bh_json *j, char *to, const struct bh_flow 
 {
 	const struct bh_event *ev = &flow->ev;
 
-	to = bh_put_word(BH_PUT(to, ",\"verdict\":"), verdict(ev));
+	to = bh_put_word(BH_PUT(to, ",\"verdict\":"),
+			 ev->type == BH_EVENT_ALERT ? NULL : bh_tell_verdict_word(ev));
 	to = bh_put_word(BH_PUT(to, ",\"would_verdict\":"),
-			 ev->type == BH_EVENT_WOULD_DENY ? "denied" : NULL);
-	to = bh_put_word(BH_PUT(to, ",\"reason\":"),
-			 ev->reason < BH_REASON_MAX ? j->reason[ev->reason] : "unknown");
+			 bh_tell_verdict(ev) == BH_TELL_AUDITED ? "denied" : NULL);
+	to = bh_put_word(BH_PUT(to, ",\"reason\":"), ev->type == BH_EVENT_ALERT ? bh_flow_alert(ev)
+						     : ev->reason < BH_REASON_MAX
+							     ? j->reason[ev->reason]
+							     : "unknown");
 	to = put_name(BH_PUT(to, ",\"rule\":"), flow->rule);
 	to = bh_put_u64(BH_PUT(to, ",\"generation\":"), ev->gen);
 	return bh_put_word(BH_PUT(to, ",\"hook\":"), bh_flow_hook(ev));

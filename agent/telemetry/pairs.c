@@ -361,7 +361,10 @@ int bh_pairs_add(struct bh_pairs *p, const struct bh_pair *row)
 			p->count.lost++;
 			return r;
 		}
+		p->added++;
 	}
+	if (!p->first_ms || row->first_ms < p->first_ms)
+		p->first_ms = row->first_ms;
 	add_up(&p->row[i], row);
 	/* it began before we looked */
 	if (!p->row[i].times)
@@ -428,6 +431,11 @@ int bh_pairs_each(const struct bh_pairs *p, int (*fn)(void *ctx, const struct bh
 __u64 bh_pair_addrs(const struct bh_pair *row)
 {
 	return row->many ? bh_distinct_count(row->distinct) : 1;
+}
+
+__s64 bh_pairs_first_ms(const struct bh_pairs *p)
+{
+	return p->first_ms;
 }
 
 struct bh_pairs_count bh_pairs_count(const struct bh_pairs *p)

@@ -53,6 +53,7 @@ struct bh_pairs_count {
 	__u64 seen;	 /* events */
 	__u64 skipped;	 /* of them, those that are no conversation */
 	__u64 answers;	 /* UDP: the other way of one */
+	__u64 fresh;	 /* flows that were new */
 	__u64 forgotten; /* rows that made room */
 	__u64 folded;	 /* events that went into a row of many */
 	__u64 lost;	 /* no room for their names, or no memory */
@@ -68,8 +69,9 @@ BH_DEFINE_CLEANUP(struct bh_pairs *, bh_pairs_free)
 
 /*
  * @inside: the other end is on this host, too; @peer: its cgroup, if that is known. All is copied.
+ * Return: true if there was no row for it.
  */
-void bh_pairs_flow(struct bh_pairs *p, const struct bh_flow *flow, bool inside, const char *peer);
+bool bh_pairs_flow(struct bh_pairs *p, const struct bh_flow *flow, bool inside, const char *peer);
 
 /* Adds to the row with this key, or makes it. Return: 0, -ENOSPC, -ENAMETOOLONG, -ENOMEM. */
 int bh_pairs_add(struct bh_pairs *p, const struct bh_pair *row);
@@ -83,6 +85,8 @@ int bh_pairs_each(const struct bh_pairs *p, int (*fn)(void *ctx, const struct bh
 /* @many: about how many addresses, else 1. */
 __u64 bh_pair_addrs(const struct bh_pair *row);
 
+/* Since when it knows, wall time; 0: it knows nothing. */
+__s64 bh_pairs_first_ms(const struct bh_pairs *p);
 struct bh_pairs_count bh_pairs_count(const struct bh_pairs *p);
 
 /* "/system.slice/x.service/sub" is /system.slice/x.service, as the map's `unit` sees it. */

@@ -58,8 +58,9 @@ static bool is_zero(const struct bh_addr *a)
 static bool is_talk(const struct bh_event *ev)
 {
 	return ev->hook != BH_HOOK_BIND && ev->hook != BH_HOOK_LISTEN &&
-	       ev->hook != BH_HOOK_CREATE && ev->local && ev->proto && ev->type < BH_EVENT_TYPES &&
-	       ev->type >= BH_EVENT_BEGIN && !is_zero(&ev->remote_addr) &&
+	       ev->hook != BH_HOOK_CREATE && ev->type != BH_EVENT_ALERT && ev->local && ev->proto &&
+	       ev->type < BH_EVENT_TYPES && ev->type >= BH_EVENT_BEGIN &&
+	       !is_zero(&ev->remote_addr) &&
 	       (ev->reason < BH_R_MALFORMED_L2 || ev->reason >= BH_R_DEFAULT_DENY);
 }
 
@@ -108,6 +109,9 @@ static __u64 times_of(const struct bh_event *ev)
 	case BH_EVENT_DENY:
 	case BH_EVENT_WOULD_DENY:
 		return 1ull + ev->suppressed;
+	case BH_EVENT_UPDATE:
+		/* nobody tells of the begin of what comes in as datagrams: each look at it is one */
+		return ev->dir == BH_IN && ev->proto != IPPROTO_TCP;
 	default:
 		return 0;
 	}
@@ -120,8 +124,9 @@ static __u16 port_of(const struct bh_event *ev)
 	return ev->dir == BH_OUT ? ev->remote_port : ev->local_port;
 }
 
-void bh_pairs_flow(struct bh_pairs *p, const struct bh_flow *flow, bool inside, const char *peer)
+bool bh_pairs_flow(struct bh_pairs *p, const struct bh_flow *flow, bool inside, const char *peer)
 {
+	__u64 added = p->added;
 	const struct bh_event *ev = &flow->ev;
 	char unit[BH_PAIRS_UNIT], peer_unit[BH_PAIRS_UNIT];
 	struct bh_pair row;
@@ -129,11 +134,11 @@ void bh_pairs_flow(struct bh_pairs *p, const struct bh_flow *flow, bool inside, 
 	p->count.seen++;
 	if (!is_talk(ev)) {
 		p->count.skipped++;
-		return;
+		return false;
 	}
 	if (is_answer(p, ev)) {
 		p->count.answers++;
-		return;
+		return false;
 	}
 	row = (struct bh_pair){
 		.unit = flow->cgroup ? bh_pairs_unit(flow->cgroup, unit) : NULL,
@@ -158,4 +163,8 @@ void bh_pairs_flow(struct bh_pairs *p, const struct bh_flow *flow, bool inside, 
 	else if (peer && ev->dir == BH_OUT)
 		row.peer = bh_pairs_unit(peer, peer_unit);
 	(void)bh_pairs_add(p, &row);
+	if (p->added == added)
+		return false;
+	p->count.fresh++;
+	return true;
 }

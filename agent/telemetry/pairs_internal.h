@@ -64,6 +64,8 @@ struct bh_pairs {
 	__u32 row_free, group_free;
 	struct bh_pair_class class[BH_PAIR_CLASSES];
 	struct bh_pairs_count count;
+	__u64 added;	/* rows, ever */
+	__s64 first_ms; /* of the oldest that was added */
 	struct bh_pair_heard heard[BH_PAIRS_HEARD];
 };
 
