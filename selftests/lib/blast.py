@@ -130,6 +130,9 @@ def hold(agent, text):
                 got = by_blast(answer["data"], dst, proto, port)
                 asked += 1
                 passed += want > 0
+                # who is there already has no use for a grant to get there
+                if src == dst and want == RANK["after_grant"] and got == 0:
+                    continue
                 # a rule that waits for a grant is told of where nothing else leads there
                 if got != want:
                     raise SystemExit(f"{src} -> {dst} {proto} {port}: explain {want}, blast {got}\n{text}"
