@@ -23,8 +23,8 @@ if ! flock "$other" make -j2 ABI=4 BUILD="$other" "$other/bulkheadd" > "$other/m
 fi
 build_of() { # ABI
 	case $1 in
-	2) echo "$BUILD/bulkheadd" ;;
-	3) echo "$other/bulkheadd" ;;
+	3) echo "$BUILD/bulkheadd" ;;
+	4) echo "$other/bulkheadd" ;;
 	esac
 }
 
@@ -37,7 +37,7 @@ start() { # ABI
 	agent_start shop eth1=auto || { tap "not ok" "the agent starts"; tap_end; }
 }
 
-pinned() { # "v2", "v3 v4"
+pinned() { # "v3", "v3 v4"
 	on shop find "$dir/bpf/bulkhead" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | paste -sd' '
 }
 
@@ -57,15 +57,15 @@ probes_prove_themselves
 
 # --- there and back -----------------------------------------------------------------------------
 
-start 2
+start 3
 check "apply" bh shop apply --yes "$SCOPE_DIR/shop.yaml"
 is "pins" v3 "$(pinned)"
 talks_start
 probes_start
-abi=2 wrong=0 signals=(TERM KILL SEGV)
+abi=3 wrong=0 signals=(TERM KILL SEGV)
 for i in $(seq "$HANDOVERS"); do
 	agent_kill shop "${signals[i % 3]}" > /dev/null || break
-	abi=$((5 - abi))
+	abi=$((7 - abi))
 	start $abi
 	[ "$(pinned)" = v$abi ] || wrong=$((wrong + 1))
 done
@@ -80,7 +80,7 @@ probes_start
 both=0
 for i in $(seq "$KILLS"); do
 	agent_kill shop KILL > /dev/null
-	for next in $((5 - abi)) "$abi"; do
+	for next in $((7 - abi)) "$abi"; do
 		AGENT=$(build_of "$next")
 		spawn "$dir/agent.log" shop system.slice/bulkhead.service "$AGENT" \
 			--state-dir "$dir/state" --runtime-dir "$dir/run" --pin-dir "$dir/bpf/bulkhead" \
@@ -91,7 +91,7 @@ for i in $(seq "$KILLS"); do
 		agent_kill shop KILL > /dev/null
 		[ "$(pinned)" = "v3 v4" ] && both=$((both + 1))
 	done
-	abi=$((2 + i % 2))
+	abi=$((3 + i % 2))
 	start $abi
 	[ "$(pinned)" = v$abi ] || { tap "not ok" "not brought to an end: $(pinned)"; break; }
 done
@@ -107,7 +107,7 @@ for f in "$dir"/state/state*; do
 	echo garbage > "$f"
 done
 probes_start
-start $((5 - abi))
+start $((7 - abi))
 is "an agent that can't read the map leaves the other set in place" "v3 v4" "$(pinned)"
 bh shop status > /dev/null 2>&1
 is "which is 'no' to status" 3 $?
@@ -116,9 +116,9 @@ is "not as a host without a policy" degraded "$(problems | head -n 1)"
 # shellcheck disable=SC2119
 check "rescue shows both" [ "$(rescue | grep -c 'hooks are pinned')" = 2 ]
 agent_kill shop TERM > /dev/null
-start $((5 - abi))
+start $((7 - abi))
 check "apply ends it" bh shop apply --yes "$SCOPE_DIR/shop.yaml"
-abi=$((5 - abi))
+abi=$((7 - abi))
 is "which leaves one set" v$abi "$(pinned)"
 check "and guards the device" wait_for 8 bh shop status
 probes_end "no map to read"
@@ -132,7 +132,7 @@ all_cut() {
 
 talks_start
 agent_kill shop TERM > /dev/null
-abi=$((5 - abi))
+abi=$((7 - abi))
 start $abi
 sed '/id: web-\|id: visitors-/d; s/^allow:/allow: []/' "$SCOPE_DIR/shop.yaml" > "$SCOPE_DIR/closed.yaml"
 check "a map that allows nothing" bh shop apply --yes "$SCOPE_DIR/closed.yaml"
@@ -145,7 +145,7 @@ agent_kill shop KILL > /dev/null
 for f in "$dir"/state/state*; do
 	echo garbage > "$f"
 done
-start $((5 - abi))
+start $((7 - abi))
 agent_kill shop KILL > /dev/null
 is "two sets" "v3 v4" "$(pinned)"
 check "rescue --detach ends both" rescue --detach

@@ -33,6 +33,7 @@ SAME = [
     (r"\b4 min( \d+ s)?\b", "5 min"),
     (r"\b14 min( \d+ s)?\b", "15 min"),
     (r"\bsha256 [0-9a-f]+\b", "sha256 51a44c3b51d4"),
+    (r"(?m)( by \S+) +\d+$", r"\1      4"),
     (r"(?m)^bulkhead \d+\.\d+\.\d+:", "bulkhead 0.1.0:"),
 ]
 
