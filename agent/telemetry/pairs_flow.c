@@ -110,8 +110,9 @@ static __u64 times_of(const struct bh_event *ev)
 	case BH_EVENT_WOULD_DENY:
 		return 1ull + ev->suppressed;
 	case BH_EVENT_UPDATE:
-		/* nobody tells of the begin of what comes in as datagrams: each look at it is one */
-		return ev->dir == BH_IN && ev->proto != IPPROTO_TCP;
+		/* nobody tells of the begin of allowed datagrams that come in: each look at them is one */
+		return ev->dir == BH_IN && ev->proto != IPPROTO_TCP &&
+		       bh_reason_class(ev->reason) != BH_CLASS_DENY;
 	default:
 		return 0;
 	}
