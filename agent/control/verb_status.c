@@ -2,7 +2,6 @@
 /* verb_status.c - what is enforced, by what, and what is wrong. Code 3 if anything is missing. */
 #include <string.h>
 #include "../failsafe.h"
-#include "../telemetry/telemetry.h"
 #include "health.h"
 #include "listeners.h"
 #include "parts.h"
@@ -101,9 +100,9 @@ static int run(struct bh_agent *a, _unused_ const struct bh_call *call, struct b
 		return r;
 	reply->code = h.good && !h.waits ? BH_EXIT_OK : BH_EXIT_NO;
 	reply->data = json_pack(
-		"{s:s s:s s:I s:o s:o s:o s:s s:o s:o s:O}", "version", BH_VERSION, "state",
-		h.state, "generation", (json_int_t)bh_kern_generation(a->kern), "map", map_json(a),
-		"hooks", hooks_json(a), "features", bh_json_features(a), "mode_cap", bh_mode_cap(a),
+		"{s:s s:s s:I s:o s:o s:o s:s s:o s:O}", "version", BH_VERSION, "state", h.state,
+		"generation", (json_int_t)bh_kern_generation(a->kern), "map", map_json(a), "hooks",
+		hooks_json(a), "features", bh_json_features(a), "mode_cap", bh_mode_cap(a),
 		"unconfirmed", bh_json_trial(a), "problems", h.problems);
 	return reply->data ? put_counts(a, reply->data) : -ENOMEM;
 }
