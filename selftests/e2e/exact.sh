@@ -119,6 +119,14 @@ adds_up() { # file
 	reports=()
 }
 
+# Until the agent has read all that was to be read.
+is_idle() {
+	local before
+	before=$(cut -d' ' -f14,15 "/proc/$(agent_pid shop)/stat")
+	sleep 0.3
+	[ "$before" = "$(cut -d' ' -f14,15 "/proc/$(agent_pid shop)/stat")" ]
+}
+
 # --- to the byte ---------------------------------------------------------------------------------
 
 settings "$dir/start.jsonl"
@@ -170,21 +178,59 @@ kill -STOP "$(agent_pid shop)"
 for i in 1 2 3 4; do begin "ask-$i" ask tcp 127.0.0.$i 7000 5000; done
 begin ask-udp ask udp ::1 7000 10000
 is "nobody waits for the agent" 0 "$(all_ended; echo $?)"
+jobs=()
 kill -CONT "$(agent_pid shop)"
+wait_for 10 is_idle
+# and more peers than the table of datagrams holds, each of them a new one
+begin ask-all throw 10.77.0.2 20000 40000
+all_ended
 jobs=()
 serves_no_more
 told_of_all
 bh shop -o json status > "$dir/status.json"
-check "the next file" next_file "$dir/table.jsonl"
-read -r seen sent suppressed lost _ ends _ < <(exact events "$dir/lost.jsonl")
-echo "# $seen seen, $sent sent, $lost lost, $ends ended"
-is "no connection failed" "" "$(cat "$dir"/ask-[1-4].count "$dir/srv.count" | grep -v '^#' | grep -v ' 0$')"
+check "the next file" next_file "$dir/flat.jsonl" 67108864
+read -r seen sent suppressed lost table ends _ alerts < <(exact events "$dir/lost.jsonl")
+read -r out _ < <(exact udp ask-all.service "$dir/lost.jsonl")
+echo "# $seen seen, $sent sent, $lost lost, $ends ended; $out datagrams told, $table lost"
+is "no connection failed" "" "$(cat "$dir"/ask-*.count "$dir/srv.count" | grep -v '^#' | grep -v ' 0$')"
 is "a beginning and an end at both sides were seen, and new peers of datagrams" \
-	$((80000 + $(awk '$1 == "udp" { print $4 }' "$dir/ask-udp.count"))) "$seen"
+	$((120000 + $(awk '$1 == "udp" { print $4 }' "$dir/ask-udp.count"))) $((seen - alerts))
 check "some were lost" [ "$lost" -gt 20000 ]
 is "the others were sent" "$((seen - lost)) 0" "$sent $suppressed"
 check "the records of loss say what status says" exact loss "$dir/status.json" "$dir"/{start,exact,deny,lost}.jsonl
+check "the table was full" [ "$table" -gt 0 ]
+is "each datagram to many is told or counted as lost" 40000 $((out + table))
 is "datagrams are counted all the same" "$(awk '$1 == "udp"' "$dir/ask-udp.count" | cut -d' ' -f5-8)" \
 	"$(exact udp ask-udp.service "$dir/lost.jsonl")"
 #MORE
+# --- memory --------------------------------------------------------------------------------------
+
+rss_kib() {
+	awk '/^VmRSS/ { print $2 }' "/proc/$(agent_pid shop)/status"
+}
+
+# Each of them to a port and an address of its own. Twice: the history of pairs is full after the first.
+reports=()
+begin knock-all knock udp 10.99.0.0 0 200000
+all_ended
+wait_for 60 is_idle
+warm=$(rss_kib)
+begin knock-more knock udp 10.98.0.0 0 $distinct
+all_ended
+wait_for 60 is_idle
+grown=$(($(rss_kib) - warm))
+echo "# $warm KiB after 200000 flows, $grown more after $distinct others"
+check "memory does not grow with the flows it was told of" [ "$grown" -lt "$FLAT_KIB" ]
+bh shop -o json status > "$dir/status.json"
+read -r told < <(python3 -c 'import json, sys
+print(json.load(sys.stdin)["data"]["sessions"]["denied"])' < "$dir/status.json")
+echo "# $told denies told"
+check "it was told of most" [ "$told" -gt $((distinct / 2)) ]
+
+# --- the end -------------------------------------------------------------------------------------
+
+bh shop -o json status > "$dir/status.json"
+agent_kill shop TERM
+check "all records of loss of its life say what status says" exact loss "$dir/status.json" \
+	"$dir"/*.jsonl "$dir"/flat.jsonl.*
 tap_end
