@@ -3,7 +3,7 @@
 # What a file of flows says is what happened, to the byte: workloads count themselves what they send,
 # receive and are refused; a ring that overflows, a table that is full; and the memory of an agent
 # that is told of very many. EXACT=full: a million connections and datagrams. Run by selftests/run.
-# LIMIT_S=300
+# LIMIT_S=1500
 # shellcheck disable=SC2016,SC2317  # for eval; called by name
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh
@@ -66,6 +66,7 @@ jobs=() reports=()
 begin() { # unit arguments...: of counted
 	local name=$1
 	shift
+	rm -f "$dir/$name.count"
 	spawn "$dir/$name.count" shop "system.slice/$name.service" "$counted" "$@"
 	jobs+=("$REPLY")
 	reports+=("$name.service=$dir/$name.count")
@@ -73,6 +74,7 @@ begin() { # unit arguments...: of counted
 
 # Beyond the agent's cgroups.
 begin_office() { # log arguments...
+	rm -f "$dir/$1"
 	(exec nsenter -t "$(host_pid office)" -n -m -- "$counted" "${@:2}") > "$dir/$1" 2>&1 &
 	REPLY=$!
 	jobs+=("$REPLY")
@@ -86,7 +88,7 @@ ended() {
 }
 
 all_ended() {
-	wait_for "${PATIENCE_S:-250}" ended
+	wait_for "${PATIENCE_S:-900}" ended
 	jobs=()
 }
 
@@ -149,7 +151,7 @@ check "the next file" next_file "$dir/deny.jsonl"
 adds_up exact
 read -r seen sent suppressed lost table ends _ < <(exact events "$dir/exact.jsonl")
 is "nothing was lost" "0 0 0" "$suppressed $lost $table"
-is "a connection on this host is told by both its ends" $((connections / 4 * 6)) "$ends"
+is "a connection on this host is told by both its ends" $((connections * 3 / 2)) "$ends"
 echo "# $seen seen, $sent sent"
 
 # --- what is refused -----------------------------------------------------------------------------
@@ -192,7 +194,7 @@ check "the next file" next_file "$dir/flat.jsonl" 67108864
 read -r seen sent suppressed lost table ends _ alerts < <(exact events "$dir/lost.jsonl")
 read -r out _ < <(exact udp ask-all.service "$dir/lost.jsonl")
 echo "# $seen seen, $sent sent, $lost lost, $ends ended; $out datagrams told, $table lost"
-is "no connection failed" "" "$(cat "$dir"/ask-*.count "$dir/srv.count" | grep -v '^#' | grep -v ' 0$')"
+is "no connection failed" "" "$(cat "$dir"/ask-*.count "$dir/srv.count" | grep -v '^# serving' | grep -v ' 0$')"
 is "a beginning and an end at both sides were seen, and new peers of datagrams" \
 	$((120000 + $(awk '$1 == "udp" { print $4 }' "$dir/ask-udp.count"))) $((seen - alerts))
 check "some were lost" [ "$lost" -gt 20000 ]
