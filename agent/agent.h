@@ -159,11 +159,13 @@ struct bh_agent {
 	bool nics_known;  /* the first look at the devices is over */
 	bool locals_lost; /* an address of this host found no room in the kernel's table */
 
-	char *root_in_mount; /* auth.c */
-	int lock[3];	     /* place.c */
-	uint64_t cgroups_ns; /* when the tree was last walked for names */
-	uint64_t users_ns;   /* when the users were last compiled anew */
-	int64_t users_mtime; /* of the files NSS reads, newest */
+	char *root_in_mount;	     /* auth.c */
+	int lock[3];		     /* place.c */
+	uint64_t cgroups_ns;	     /* when the tree was last walked for names */
+	uint64_t walks_full_ns;	     /* of its bucket: names.c */
+	uint64_t cgroups_missed[64]; /* not found there; by id modulo */
+	uint64_t users_ns;	     /* when the users were last compiled anew */
+	int64_t users_mtime;	     /* of the files NSS reads, newest */
 	sd_event_source *tick;
 	struct bh_newborn *newborn; /* only where the kernel side does not see new cgroups */
 	sd_event_source *births;

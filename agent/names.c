@@ -3,8 +3,12 @@
 #include <string.h>
 #include "agent.h"
 
-/* Walking the tree takes a millisecond for a thousand cgroups: not for every unknown one. */
+/*
+ * Walking the tree takes a millisecond for a thousand cgroups: not for every unknown one. So many at
+ * once, for a boot begins that many, and then one in so long; one that was not there has gone.
+ */
 #define CGROUPS_WALK_NS 100000000ull
+#define CGROUPS_WALKS	64u
 
 const char *bh_agent_segment_name(const struct bh_agent *a, __u32 identity)
 {
@@ -43,15 +47,33 @@ int bh_agent_cgroups_refresh(struct bh_agent *a)
 	return bh_cgroups_scan(a->cgroups);
 }
 
+/* A bucket, as for denies in bpf/verdict.h: one word says when it is full again. */
+static bool may_walk(struct bh_agent *a, bool missed)
+{
+	__u64 now_ns = a->clock->boot_ns();
+
+	if (missed && now_ns - a->cgroups_ns < CGROUPS_WALK_NS)
+		return false;
+	a->walks_full_ns = MAX(a->walks_full_ns, now_ns);
+	if (a->walks_full_ns - now_ns > (CGROUPS_WALKS - 1) * CGROUPS_WALK_NS)
+		return false;
+	a->walks_full_ns += CGROUPS_WALK_NS;
+	return true;
+}
+
 const char *bh_agent_cgroup(struct bh_agent *a, __u64 cgid)
 {
+	uint64_t *missed = &a->cgroups_missed[cgid % ARRAY_SIZE(a->cgroups_missed)];
 	const char *name = cgid ? bh_cgroups_name(a->cgroups, cgid) : NULL;
 
-	if (name || !cgid || a->clock->boot_ns() - a->cgroups_ns < CGROUPS_WALK_NS)
+	if (name || !cgid || !may_walk(a, *missed == cgid))
 		return name;
 	/* what it could read until an error is still good */
 	(void)bh_agent_cgroups_refresh(a);
-	return bh_cgroups_name(a->cgroups, cgid);
+	name = bh_cgroups_name(a->cgroups, cgid);
+	if (!name)
+		*missed = cgid;
+	return name;
 }
 
 struct bh_instant bh_agent_now(const struct bh_agent *a)

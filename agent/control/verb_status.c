@@ -2,7 +2,6 @@
 /* verb_status.c - what is enforced, by what, and what is wrong. Code 3 if anything is missing. */
 #include <string.h>
 #include "../failsafe.h"
-#include "../telemetry/telemetry.h"
 #include "health.h"
 #include "listeners.h"
 #include "parts.h"
