@@ -114,6 +114,25 @@ int bh_tighten_add(struct bh_tightened *t, const struct bh_tighten_ask *ask, con
 	return p.row && p.why ? 0 : -ENOMEM;
 }
 
+static bool has_port(__u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE;
+}
+
+/* Only TCP and UDP have sessions; of other protocols what is allowed is counted, and not told. */
+static bool is_told(const struct bh_port *p)
+{
+	return p->proto && !p->both_icmp && has_port(p->proto);
+}
+
+bool bh_tighten_unseen(const struct bh_rule_src *rule)
+{
+	for (size_t i = 0; i < rule->port.n; i++)
+		if (!is_told(&rule->port.v[i]))
+			return true;
+	return !rule->port.n;
+}
+
 /* --- rules without use ------------------------------------------------------------------------------ */
 
 static int remove_rule(const struct bh_tighten_ask *ask, struct bh_tightened *t,
@@ -124,10 +143,10 @@ static int remove_rule(const struct bh_tighten_ask *ask, struct bh_tightened *t,
 	char evidence[160];
 	int r;
 
-	if (!used && packets)
+	if (packets && (!used || bh_tighten_unseen(rule)))
 		return bh_tighten_note(t,
-				       "rule %s, line %d, has decided %llu packets that are not in "
-				       "the history: it stays",
+				       "rule %s, line %d, has decided %llu packets of which the "
+				       "history can't tell when: it stays",
 				       rule->id, rule->pos.line, (unsigned long long)packets);
 	if (!bh_edit_item(ask->map, rule->pos, &edit.from, &edit.to))
 		return bh_tighten_note(t,
@@ -153,8 +172,6 @@ static int remove_rule(const struct bh_tighten_ask *ask, struct bh_tightened *t,
 struct asked {
 	__u8 proto;
 	__u16 port;
-	bool icmp;
-	const char *word; /* of a protocol without ports */
 };
 
 struct asks {
@@ -171,12 +188,7 @@ static int by_port(const void *a, const void *b)
 	return (x->port > y->port) - (x->port < y->port);
 }
 
-static bool has_port(__u8 proto)
-{
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE;
-}
-
-/* What of @used was seen since then; each once. */
+/* Ports of which @used tells since then; each once. */
 static int asks_of(const struct bh_tighten_ask *ask, const struct bh_used *used, struct asks *ret)
 {
 	const json_t *row;
@@ -191,13 +203,8 @@ static int asks_of(const struct bh_tighten_ask *ask, const struct bh_used *used,
 		int64_t last_s = 0;
 
 		(void)bh_time_parse(bh_json_str(row, "last"), &last_s);
-		if (last_s >= ask->cut_s)
-			ret->v[ret->n++] = (struct asked){
-				.proto = proto,
-				.port = (__u16)bh_json_u64(row, "port"),
-				.icmp = proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6,
-				.word = bh_json_str(row, "proto"),
-			};
+		if (last_s >= ask->cut_s && has_port(proto))
+			ret->v[ret->n++] = (struct asked){proto, (__u16)bh_json_u64(row, "port")};
 	}
 	if (ret->n)
 		qsort(ret->v, ret->n, sizeof(*ret->v), by_port);
@@ -208,20 +215,17 @@ static int asks_of(const struct bh_tighten_ask *ask, const struct bh_used *used,
 	return 0;
 }
 
-static bool is_icmp(const struct bh_port *p)
+static bool is_any(const struct bh_port *p)
 {
-	return p->both_icmp || p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6;
+	return !p->proto && !p->both_icmp;
 }
 
-/* Types of ICMP are not told apart: one that is used keeps them all. */
 static bool covers(const struct bh_port *p, const struct asked *a)
 {
-	if (!p->proto && !p->both_icmp)
+	if (is_any(p))
 		return true;
-	if (is_icmp(p))
-		return a->icmp;
-	return p->proto == a->proto &&
-	       (p->any_port || !has_port(p->proto) || (a->port >= p->lo && a->port <= p->hi));
+	return p->proto == a->proto && is_told(p) &&
+	       (p->any_port || (a->port >= p->lo && a->port <= p->hi));
 }
 
 static const char *proto_word(__u8 proto)
@@ -253,45 +257,30 @@ static int say_runs(struct bh_tighten_words *w, const struct asked *v, size_t fr
 	return r;
 }
 
-/* What has no ports stands there by its name, each once. */
-static int say_other(struct bh_tighten_words *w, const struct asked *a)
-{
-	for (size_t i = 0; i < w->n; i++)
-		if (!strcmp(w->v[i], a->word))
-			return 0;
-	return bh_tighten_say(w, "%s", a->word);
-}
-
 static int say_used(struct bh_tighten_words *w, const struct bh_port *p, const struct asks *a)
 {
 	int r = 0;
 
 	for (size_t i = 0, k; r == 0 && i < a->n; i = k) {
-		size_t last = i + 1;
+		size_t from = i, to = i;
 
-		if (!covers(p, &a->v[i])) {
-			k = i + 1;
-			continue;
-		}
-		for (k = i + 1; k < a->n && a->v[k].proto == a->v[i].proto; k++)
-			if (covers(p, &a->v[k]))
-				last = k + 1;
-		if (has_port(a->v[i].proto))
-			r = say_runs(w, a->v, i, last);
-		else
-			for (size_t m = i; r == 0 && m < last; m++)
-				r = say_other(w, &a->v[m]);
+		for (k = i; k < a->n && a->v[k].proto == a->v[i].proto; k++)
+			if (covers(p, &a->v[k])) {
+				from = to == i && !covers(p, &a->v[i]) ? k : from;
+				to = k + 1;
+			}
+		if (to > from)
+			r = say_runs(w, a->v, from, to);
 	}
-	return r;
+	/* `any` is also of what is not told */
+	return r || !is_any(p) ? r : bh_tighten_say(w, "icmp");
 }
 
-/* Does an element allow exactly what it is used for, or can't be said in less? */
+/* Does an element allow exactly what it is used for? */
 static bool is_tight(const struct bh_port *p, size_t n_used)
 {
-	if (!p->proto && !p->both_icmp)
-		return false;
-	if (is_icmp(p) || !has_port(p->proto))
-		return true;
+	if (!is_told(p))
+		return !is_any(p);
 	return (p->any_port ? 65536u : (unsigned int)p->hi - p->lo + 1) == n_used;
 }
 
@@ -313,8 +302,8 @@ static int narrow_words(const struct bh_tighten_ask *ask, const struct bh_rule_s
 		const struct bh_port *p = &rule->port.v[i];
 		size_t used = count_used(p, a);
 
-		*ret_any |= !used || !is_tight(p, used);
-		if (used)
+		*ret_any |= !is_tight(p, used);
+		if (used || is_tight(p, used))
 			r = is_tight(p, used) ? bh_tighten_quote(w, ask->map, p->pos)
 					      : say_used(w, p, a);
 	}
@@ -341,11 +330,11 @@ static int narrow_ports(const struct bh_tighten_ask *ask, struct bh_tightened *t
 	char evidence[160];
 	int r = narrow_words(ask, rule, a, &w, &any);
 
-	/* used for nothing that it names: it says something else now */
-	if (r < 0 || !any || !w.n)
+	if (r < 0 || !any || !a->n)
 		return r;
-	(void)snprintf(evidence, sizeof(evidence), "used for %zu %s since %s, and for no other",
-		       a->n, a->n == 1 ? "port" : "ports", ask->since);
+	(void)snprintf(evidence, sizeof(evidence), "used for %zu %s since %s, and for no other%s",
+		       a->n, a->n == 1 ? "port" : "ports", ask->since,
+		       bh_tighten_unseen(rule) ? " of TCP and UDP; the rest is not told" : "");
 	r = edit_ports(ask, rule, &w, &edit);
 	if (r == -EOPNOTSUPP)
 		return bh_tighten_note(t,

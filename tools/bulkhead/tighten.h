@@ -51,6 +51,8 @@ int bh_tighten_add(struct bh_tightened *t, const struct bh_tighten_ask *ask, con
 int bh_tighten_note(struct bh_tightened *t, const char *fmt, ...) _printf_(2, 3);
 /* Is it so old that its use can be told? */
 bool bh_tighten_old(const struct bh_tighten_ask *ask, const struct bh_age *age);
+/* May it be used without a row in the history? */
+bool bh_tighten_unseen(const struct bh_rule_src *rule);
 /* Words with their memory. */
 struct bh_tighten_words {
 	char **v;

@@ -112,6 +112,19 @@ static const struct bh_rule_src *obstacle(const struct bh_map *map, size_t seg,
 	return rule;
 }
 
+/* A rule by which somebody of @seg may have been here without being seen; NULL: none. */
+static const struct bh_rule_src *unseen_by(const struct bh_tighten_ask *ask, size_t seg)
+{
+	for (size_t i = 0; i < ask->map->n_rule; i++) {
+		const struct bh_rule_src *rule = &ask->map->rule[i];
+
+		if (rule->kind == BH_RULE_ALLOW && bh_json_u64(ask->packets, rule->id) &&
+		    (names(&rule->from, seg) || names(&rule->to, seg)) && bh_tighten_unseen(rule))
+			return rule;
+	}
+	return NULL;
+}
+
 /* --- narrower ------------------------------------------------------------------------------------------ */
 
 static int say_cidr(struct bh_tighten_words *w, const struct bh_cidr *c)
@@ -205,6 +218,13 @@ static int judge_match(const struct bh_tighten_ask *ask, struct bh_tightened *t,
 			t,
 			"segment %s, line %d, is wider than what was seen of it, and "
 			"stays: rule %s would let the others do more than now",
+			segment->name, m->cidr[0].pos.line, rule->id);
+	rule = unseen_by(ask, seg);
+	if (rule)
+		return bh_tighten_note(
+			t,
+			"segment %s, line %d, is wider than what was seen of it, and "
+			"stays: rule %s was used, and may have been without a trace",
 			segment->name, m->cidr[0].pos.line, rule->id);
 	r = edit_match(ask->map, m, &w, &edit);
 	if (r == -EOPNOTSUPP)
