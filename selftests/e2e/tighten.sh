@@ -206,4 +206,35 @@ check "what nobody used goes" grep -q '^-- { id: world' "$SCOPE_DIR/diff"
 bh shop get map > "$SCOPE_DIR/tight.yaml"
 check "patch takes that, too" patch --fuzz=0 "$SCOPE_DIR/tight.yaml" "$SCOPE_DIR/diff"
 check "and it is good" bh shop apply --dry-run "$SCOPE_DIR/tight.yaml"
+# Two rules for one thing: when the one that is used goes, the other is needed, though nobody used it yet.
+twice() { # [id to leave out]
+	cat > "$SCOPE_DIR/twice.yaml" <<'YAML'
+version: 1
+name: twice
+mode: enforce
+default: { ingress: deny, egress: deny }
+segments:
+  web: { match: { unit: nginx.service } }
+  cache: { match: { unit: redis.service } }
+allow:
+- { id: first, from: web, to: cache, port: [tcp/6379, tcp/1] }
+- { id: second, from: web, to: cache, port: [tcp/6379, tcp/2] }
+failsafe: [ { from: { cidr: [10.99.0.250/32] }, port: tcp/22 } ]
+YAML
+	[ -z "${1:-}" ] || sed -i "/id: $1/d" "$SCOPE_DIR/twice.yaml"
+	bh shop apply --yes "$SCOPE_DIR/twice.yaml"
+}
+check "two rules for one thing" twice
+applied=$(date +%s)
+sleep 2
+is "it is used" answered "$(ask shop $web tcp 127.0.0.1 6379)"
+used_one() { used=$(bh shop pairs --since 2s -o json | grep -oE '"rule": "(first|second)"' | head -1 | cut -d'"' -f4) && [ -n "$used" ]; }
+used=
+wait_for 5 used_one
+check "one of them is seen to be" test -n "$used"
+check "that one goes" twice "$used"
+span=$(($(date +%s) - applied - 1))
+bh shop tighten --since ${span}s > "$SCOPE_DIR/diff"
+is "the other is needed for what was seen" 0 "$(grep -c '^@@' "$SCOPE_DIR/diff")"
+check "so it stays, and that is said" grep -q '^# note: 1 more would change' "$SCOPE_DIR/diff"
 tap_end
