@@ -101,7 +101,8 @@ for i in range(90):
                  "direction": "egress", "time": "2026-05-01T10:00:00Z", "proto": "tcp", "bytes_in": str(10 ** (i % 9)),
                  "local": {"segment": names[i * 7 % 31], "port": 40000 + i},
                  "remote": {"segment": names[i * 11 % 29], "port": 1000 + i * i % 400}})
-print(json.dumps({"flows": {"ok": True, "code": 0, "data": {"rows": rows}}}))
+ok = {"ok": True, "code": 0}
+print(json.dumps({"pairs": {**ok, "data": {"rows": [], "table": {"rows": 0}}}, "flows": {**ok, "data": {"rows": rows}}}))
 PY
 }
 
@@ -124,15 +125,37 @@ PY
 	[ "$(grep -c ' -> ' graph.dot)" = "$(grep -c 'class="edge' drawn.svg)" ]
 }
 
+@test "graph: the history first, each conversation inside of the host once" {
+	cat > answers <<'JSON'
+{"pairs": {"ok": true, "code": 0, "data": {"table": {"rows": 3}, "rows": [1, {"local": 1}, {"direction": "egress"},
+  {"direction": "egress", "local": {"segment": "web"}, "remote": {"segment": "cache", "inside": true}, "proto": "tcp", "port": 6379,
+   "verdict": "allowed", "packets": "10", "bytes": "1000"},
+  {"direction": "ingress", "local": {"segment": "cache"}, "remote": {"segment": "web", "inside": true}, "proto": "tcp", "port": 6379,
+   "verdict": "allowed", "packets": "10", "bytes": "1000"},
+  {"direction": "ingress", "local": {"segment": "web"}, "remote": {"segment": "world", "ip": "192.0.2.7"}, "proto": "tcp", "port": 80,
+   "verdict": "error", "packets": "1", "bytes": "60"}]}}}
+JSON
+	serve say answers
+	bh graph -o json --since 7d
+	[ "$(request)" = '{"verb":"pairs","args":{"since_s":604800}}' ]
+	[ "$(json '[(e["from"], e["to"], e["ports"], e["verdict"], e["bytes"]) for e in d["data"]["edges"]]' <<< "$output")" = \
+		'[["web","cache",["tcp/6379"],"allowed",1000],["world","web",["tcp/80"],"denied",60]]' ]
+	# an empty answer about the last seconds is no empty history
+	echo '{"pairs": {"ok": true, "code": 0, "data": {"table": {"rows": 3}, "rows": []}}}' > answers
+	bh graph --since 1s
+	[ "$status" = 0 ]
+	[ "$stderr" = "nobody has talked yet" ]
+}
+
 @test "graph: nothing, one, a circle, and hostile rows" {
-	echo '{"flows": {"ok": true, "code": 0, "data": {"rows": []}}}' > answers
+	echo '{"pairs": {"ok": true, "code": 0, "data": {"rows": [], "table": {"rows": 0}}}, "flows": {"ok": true, "code": 0, "data": {"rows": []}}}' > answers
 	serve say answers
 	bh graph
 	[ "$status" = 0 ]
 	[ "$stderr" = "nobody has talked yet" ]
 	for rows in '' '1, null, [], {}' '{"local": {"segment": "a"}, "remote": {"segment": "a"}, "proto": "tcp"}' \
 		'{"local": {"segment": "a"}, "remote": {"segment": "b"}}, {"local": {"segment": "b"}, "remote": {"segment": "a"}}'; do
-		echo "{\"flows\": {\"ok\": true, \"code\": 0, \"data\": {\"rows\": [$rows]}}}" > answers
+		echo "{\"pairs\": {\"ok\": true, \"code\": 0, \"data\": {\"rows\": [], \"table\": {\"rows\": 0}}}, \"flows\": {\"ok\": true, \"code\": 0, \"data\": {\"rows\": [$rows]}}}" > answers
 		"$B" --control s graph -o svg > graph.svg
 		python3 "$BATS_TEST_DIRNAME/../lib/svg.py" graph.svg
 		"$B" --control s graph -o dot > graph.dot

@@ -147,20 +147,6 @@ static const struct object *find(struct bh_cli *cli, const char *name)
 
 /* --- the text of a map ------------------------------------------------------------------------ */
 
-/* A terminal gets no more than text, line by line. */
-static void print_tame(const struct bh_cli *cli, const char *text)
-{
-	while (*text) {
-		size_t n = strcspn(text, "\n");
-		_cleanup_json_ json_t *line = json_pack("[s%]", text, n);
-
-		if (!line || bh_json_tame(line) < 0)
-			return;
-		fprintf(cli->out, "%s\n", json_string_value(json_array_get(line, 0)));
-		text += n + (text[n] == '\n');
-	}
-}
-
 static int get_map(struct bh_cli *cli, const char *word)
 {
 	_cleanup_mapfile_ struct bh_mapfile f = {};
@@ -179,10 +165,7 @@ static int get_map(struct bh_cli *cli, const char *word)
 		code = bh_mapfile_fetch(cli, gen, &f);
 	if (code != BH_EXIT_OK)
 		return code;
-	if (cli->width)
-		print_tame(cli, f.text);
-	else
-		(void)fwrite(f.text, 1, f.len, cli->out);
+	bh_map_print(cli, f.text);
 	return code;
 }
 

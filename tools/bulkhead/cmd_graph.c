@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_graph.c - who talks to whom as a picture: what the agent remembers, drawn by graph.h. */
+/* cmd_graph.c - who talks to whom as a picture: the agent's history, drawn by graph.h. */
+#include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include "cli.h"
 #include "graph.h"
@@ -10,23 +12,113 @@
 
 /* --- where it comes from ---------------------------------------------------------------------- */
 
-/* What is known of who talked to whom, added up. Return: the exit code; it was said what is wrong. */
+/* A row of the history as one of a flow: with the port at the end that was asked. Return: NULL: no memory. */
+static json_t *flow_of(const json_t *pair)
+{
+	const char *verdict = bh_json_str(pair, "verdict");
+	bool passed = !strcmp(verdict, "allowed") || !strcmp(verdict, "audited");
+	_cleanup_json_ json_t *row = json_copy((json_t *)pair), *asked = NULL;
+	bool out = !strcmp(bh_json_str(pair, "direction"), "egress");
+	const char *end = out ? "remote" : "local";
+
+	asked = json_copy(json_object_get(pair, end));
+	if (!row || !asked || json_object_set(asked, "port", json_object_get(pair, "port")) < 0 ||
+	    json_object_set(row, end, asked) < 0 ||
+	    json_object_set_new(row, "type", json_string(passed ? "pair" : "deny")) < 0 ||
+	    json_object_set(row, "bytes_in", json_object_get(pair, "bytes")) < 0 ||
+	    json_object_set(row, "packets_in", json_object_get(pair, "packets")) < 0)
+		return NULL;
+	return TAKE_PTR(row);
+}
+
+/* The same for both ends of a conversation inside of this host. Malloced. */
+static char *key_of(const json_t *pair)
+{
+	bool out = !strcmp(bh_json_str(pair, "direction"), "egress");
+	char *key = NULL;
+
+	return asprintf(&key, "%s\n%s\n%s\n%" PRIu64 "\n%s",
+			bh_json_str(pair, out ? "local.segment" : "remote.segment"),
+			bh_json_str(pair, out ? "remote.segment" : "local.segment"),
+			bh_json_str(pair, "proto"), bh_json_u64(pair, "port"),
+			bh_json_str(pair, "verdict")) < 0
+		       ? NULL
+		       : key;
+}
+
+/* What both ends of this host tell counts once: who asked is heard. @told: a set of keys */
+static int add_pair(struct bh_talks *talks, json_t *told, const json_t *pair, bool out)
+{
+	_cleanup_json_ json_t *row = NULL;
+	_cleanup_free_ char *key = NULL;
+
+	if (!json_is_object(pair) || !json_is_object(json_object_get(pair, "local")) ||
+	    !json_is_object(json_object_get(pair, "remote")) ||
+	    out != !strcmp(bh_json_str(pair, "direction"), "egress"))
+		return 0;
+	if (json_is_true(bh_json_at(pair, "remote.inside"))) {
+		key = key_of(pair);
+		if (!key || (out && json_object_set_new(told, key, json_true()) < 0))
+			return -ENOMEM;
+		if (!out && json_object_get(told, key))
+			return 0;
+	}
+	row = flow_of(pair);
+	return row ? bh_talks_add(talks, row) : -ENOMEM;
+}
+
+static int add_pairs(struct bh_talks *talks, const json_t *rows)
+{
+	_cleanup_json_ json_t *told = json_object();
+	const json_t *row;
+	int r = told ? 0 : -ENOMEM;
+	size_t i;
+
+	for (int out = 1; out >= 0; out--)
+		json_array_foreach(rows, i, row) r = r ? r : add_pair(talks, told, row, out);
+	return r;
+}
+
+static int add_flows(struct bh_talks *talks, const json_t *rows)
+{
+	const json_t *row;
+	int r = 0;
+	size_t i;
+
+	json_array_foreach(rows, i, row) r = r ? r : bh_talks_add(talks, row);
+	return r;
+}
+
+/* Rows of @verb. Return: the exit code; it was said what is wrong. */
+static int ask(struct bh_cli *cli, const char *verb, json_int_t limit, json_t **ret)
+{
+	json_t *args = json_object();
+
+	if (limit)
+		(void)json_object_set_new(args, "limit", json_integer(limit));
+	if (cli->since_s)
+		(void)json_object_set_new(args, "since_s", json_integer(cli->since_s));
+	return bh_ask_part(cli, verb, args, ret);
+}
+
+/*
+ * What is known of who talked to whom, added up: the history of days; where there is nothing in it
+ * yet, the last sessions. Return: the exit code; it was said what is wrong.
+ */
 static int source(struct bh_cli *cli, struct bh_talks *talks)
 {
-	_cleanup_json_ json_t *data = NULL;
-	json_t *args = json_pack("{s:i}", "limit", KEPT), *row;
-	size_t i;
-	int code, r = 0;
+	_cleanup_json_ json_t *pairs = NULL, *flows = NULL;
+	int r, code = ask(cli, "pairs", 0, &pairs);
 
-	if (args && cli->since_s)
-		(void)json_object_set_new(args, "since_s", json_integer(cli->since_s));
-	code = bh_ask_part(cli, "flows", args, &data);
+	if (code == BH_EXIT_OK && !bh_json_u64(pairs, "table.rows"))
+		code = ask(cli, "flows", KEPT, &flows);
 	if (code != BH_EXIT_OK)
 		return code;
 	/* what a terminal would obey is no XML either */
-	r = bh_json_tame(data);
-	json_array_foreach(json_object_get(data, "rows"), i, row) r =
-		r ? r : bh_talks_add(talks, row);
+	r = bh_json_tame(flows ? flows : pairs);
+	if (r == 0)
+		r = flows ? add_flows(talks, json_object_get(flows, "rows"))
+			  : add_pairs(talks, json_object_get(pairs, "rows"));
 	return r ? bh_fail(cli, BH_EXIT_FAILED, NULL, "out of memory") : BH_EXIT_OK;
 }
 
@@ -89,7 +181,7 @@ static int run(struct bh_cli *cli, _unused_ int argc, _unused_ char **argv)
 }
 
 static const struct bh_opt opts[] = {
-	{"since", "TIME", "what is not older than that, for example 10m", BH_OPT_AT(since_s),
+	{"since", "TIME", "what was seen in the last TIME, as 7d or 10m", BH_OPT_AT(since_s),
 	 BH_OPT_SPAN, 0},
 };
 
@@ -100,8 +192,9 @@ const struct bh_command bh_cmd_graph = {
 	.args = "",
 	.summary = "who talks to whom, as a picture",
 	.text = "Segments and who asked whom of them, with the ports and whether it was allowed, denied, "
-		"or would\nhave been: of the last sessions that the kernel reported. -o svg is a picture, "
-		"-o dot is for\ngraphviz, -o mermaid for Markdown.\n\n"
+		"or would\nhave been: of the history of `bulkhead pairs`, which goes back days; while that is "
+		"empty, of the\nlast sessions. -o svg is a picture, -o dot is for graphviz, -o mermaid "
+		"for Markdown.\n\n"
 		"  bulkhead graph -o svg > graph.svg",
 	.opts = opts,
 	.n_opts = ARRAY_SIZE(opts),

@@ -141,6 +141,23 @@ json_t *bh_mapfile_args(const struct bh_mapfile *f, bool keep)
 	return json_pack("{s:s s:s%}", "file", path ? path : f->name, "text", f->text, f->len);
 }
 
+void bh_map_print(const struct bh_cli *cli, const char *text)
+{
+	if (!cli->width) {
+		(void)fputs(text, cli->out);
+		return;
+	}
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+		_cleanup_json_ json_t *line = json_pack("[s%]", text, n);
+
+		if (!line || bh_json_tame(line) < 0)
+			return;
+		fprintf(cli->out, "%s\n", json_string_value(json_array_get(line, 0)));
+		text += n + (text[n] == '\n');
+	}
+}
+
 void bh_changes_print(const struct bh_cli *cli, const json_t *changes)
 {
 	static const struct {

@@ -36,6 +36,9 @@ void bh_mapfile_clear(struct bh_mapfile *f);
  */
 json_t *bh_mapfile_args(const struct bh_mapfile *f, bool keep);
 
+/* To stdout as it is; a terminal gets no more than text, line by line. */
+void bh_map_print(const struct bh_cli *cli, const char *text);
+
 /* "+ rule web-db  from ..." a line each, of [{what,object,detail}]. */
 void bh_changes_print(const struct bh_cli *cli, const json_t *changes);
 
