@@ -45,7 +45,7 @@ def told(paths):
 
 
 def counted(reports):
-    sums = {}
+    sums, failures = {}, 0
     for unit, path in reports:
         with open(path, encoding="utf-8") as lines:
             for line in lines:
@@ -53,14 +53,16 @@ def counted(reports):
                     continue
                 proto, direction, family, *n = line.split()
                 *n, failed = map(int, n)
-                assert failed == 0, f"{unit}: {failed} failed: {line}"
+                if failed:
+                    print(f"{unit}: {failed} failed: {line.strip()}")
+                failures += failed
                 # TCP's packets and UDP's connections have nothing to be compared with
                 sums[unit, proto, direction, int(family)] = n
-    return sums
+    return sums, failures
 
 
 def compare(paths, reports):
-    want, have, bad = counted(reports), told(paths), 0
+    (want, bad), have = counted(reports), told(paths)
     assert want, "nobody counted anything"
     for key in sorted(set(want) | set(have), key=str):
         w, h = want.get(key, [0] * len(FIELDS)), have.get(key, [0] * len(FIELDS))
