@@ -27,7 +27,7 @@
  *                                                  used to pass and were denied),ends_at,ends_in_s} or null,
  *                                                  generation, map {name,file,mode,sha256,applied_at,applied_by},
  *                                                  hooks[{name,mode,ok}], features, mode_cap (observe|none),
- *                                                  sessions {begun,denied,would_deny,ended} (since start),
+ *                                                  sessions {begun,denied,would_deny,ended,alerts} (since start),
  *                                                  events {seen,sent,lost}, cgroups {n,max,lost},
  *                                                  listeners {n,max,lost}, failsafes[{id,text,listener}],
  *                                                  sinks[{name,taken,written,lost,skipped,trouble or null}] (taken

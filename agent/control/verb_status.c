@@ -76,11 +76,12 @@ static int put_counts(struct bh_agent *a, json_t *data)
 	if (r < 0)
 		return r;
 	more = json_pack(
-		"{s:{s:I s:I s:I s:I} s:{s:I s:I s:I} s:{s:I s:i s:I} s:{s:I s:i s:I} s:o s:o}",
+		"{s:{s:I s:I s:I s:I s:I} s:{s:I s:I s:I} s:{s:I s:i s:I} s:{s:I s:i s:I} s:o s:o}",
 		"sessions", "begun", (json_int_t)a->sessions[BH_EVENT_BEGIN], "denied",
 		(json_int_t)a->sessions[BH_EVENT_DENY], "would_deny",
 		(json_int_t)a->sessions[BH_EVENT_WOULD_DENY], "ended",
-		(json_int_t)a->sessions[BH_EVENT_END], "events", "seen",
+		(json_int_t)a->sessions[BH_EVENT_END], "alerts",
+		(json_int_t)a->sessions[BH_EVENT_ALERT], "events", "seen",
 		(json_int_t)stat[BH_STAT_EVENTS_SEEN], "sent",
 		(json_int_t)stat[BH_STAT_EVENTS_SENT], "lost",
 		(json_int_t)stat[BH_STAT_EVENTS_LOST], "cgroups", "n", cgroups, "max",

@@ -25,10 +25,11 @@ pid=$(agent_pid shop)
 cat > "$SCOPE_DIR/flood.py" <<'PY'
 import socket, sys
 n = denied = 0
+# each to another port: of denies alike only some are told
 while n < int(sys.argv[1]):
     s = socket.socket(socket.AF_INET6 if n % 2 else socket.AF_INET)
     try:
-        s.connect(("fd77::1" if n % 2 else "10.77.0.1", 6379))
+        s.connect(("fd77::2" if n % 2 else "10.77.0.2", 1024 + n))
     except PermissionError:
         denied += 1
     s.close()
@@ -42,13 +43,15 @@ counted() { # seen, sent, lost, told to the agent
 
 read -r seen0 sent0 lost0 told0 < <(counted)
 kill -STOP "$pid"
-is "the agent reads no events: each of 30000 is denied" 30000 \
-	"$(unit shop $report python3 "$SCOPE_DIR/flood.py" 30000)"
+is "the agent reads no events: each of 60000 is denied" 60000 \
+	"$(unit shop $report python3 "$SCOPE_DIR/flood.py" 60000)"
 kill -CONT "$pid"
 check "it goes on" wait_for 20 bh shop version
 wait_for 10 eval 'read -r _ sent _ told < <(counted) && [ "$sent" = "$told" ]'
 read -r seen sent lost told < <(counted)
-is "every one was seen" 30000 $((seen - seen0))
+alerts=$(status_of shop 'd["sessions"]["alerts"]')
+check "it was noticed who asks for so much ($alerts)" [ "$alerts" -gt 0 ]
+is "every one was seen" $((60000 + alerts)) $((seen - seen0))
 is "sent and lost are all" $((seen - seen0)) $((sent - sent0 + lost - lost0))
 check "some were lost ($((lost - lost0)))" [ $((lost - lost0)) -gt 0 ]
 is "each that was sent has arrived" $((sent - sent0)) $((told - told0))
