@@ -60,8 +60,8 @@ bool bh_flow_filter_may(const struct bh_flow_filter *f, const struct bh_event *e
 /* "nginx.service", also for "nginx" */
 static bool is_unit(const char *cgroup, const char *name)
 {
-	size_t n = 0, len = strlen(name);
-	const char *unit = bh_unit_of(cgroup, &n);
+	const char *unit = NULL;
+	size_t n = bh_tell_unit_in(cgroup, &unit), len = strlen(name);
 
 	if (!unit || n < len || strncmp(unit, name, len) != 0)
 		return false;

@@ -49,8 +49,6 @@ bool bh_flow_filter_fits(const struct bh_flow_filter *f, const struct bh_flow *f
 
 /* --- words of a flow (flow_words.c) ------------------------------------------------------------ */
 
-/* The part of a cgroup's path that is a unit of the system manager, and its length; NULL: none. */
-const char *bh_unit_of(const char *cgroup, size_t *ret_n);
 /* "SAF": the flags that were seen. */
 #define BH_TCP_FLAGS_TEXT 9
 const char *bh_tcp_flags_text(__u8 flags, char ret[BH_TCP_FLAGS_TEXT]);

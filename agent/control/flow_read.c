@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
+#include "../telemetry/tell.h"
 #include "flow_filter.h"
 
 /* As long as anything here may last: sums of it can not overflow. */
@@ -103,8 +104,8 @@ static bool is_called(const char *unit, size_t n, const char *word)
 static int on_cgroup(void *ctx, const char *path, _unused_ __u64 id)
 {
 	struct names *names = ctx;
-	size_t n = 0;
-	const char *unit = bh_unit_of(path, &n);
+	const char *unit = NULL;
+	size_t n = bh_tell_unit_in(path, &unit);
 
 	if (!unit)
 		return 0;

@@ -3,22 +3,6 @@
 #include <string.h>
 #include "flow_filter.h"
 
-const char *bh_unit_of(const char *cgroup, size_t *ret_n)
-{
-	const char *s = cgroup && *cgroup == '/' ? cgroup + 1 : NULL;
-
-	while (s && *s) {
-		size_t n = strcspn(s, "/");
-
-		*ret_n = n;
-		/* below slices only: what stands deeper is the unit's own business */
-		if (!s[n] || n < 7 || strncmp(s + n - 6, ".slice", 6) != 0)
-			return s;
-		s += n + 1;
-	}
-	return NULL;
-}
-
 const char *bh_tcp_flags_text(__u8 flags, char ret[BH_TCP_FLAGS_TEXT])
 {
 	static const char letters[] = "FSRPAUEC";

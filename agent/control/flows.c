@@ -123,8 +123,8 @@ static json_t *end_json(const struct bh_addr *addr, __u16 port, __u32 identity, 
 static json_t *unit_json(const char *cgroup)
 {
 	_cleanup_free_ char *copy = NULL;
-	size_t n = 0;
-	const char *unit = bh_unit_of(cgroup, &n);
+	const char *unit = NULL;
+	size_t n = bh_tell_unit_in(cgroup, &unit);
 
 	if (!unit)
 		return json_null();

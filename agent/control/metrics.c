@@ -2,6 +2,7 @@
 /* metrics.c - see metrics.h. Counts what nobody else does, and ties the file and HTTP to the agent. */
 #include <errno.h>
 #include <string.h>
+#include "../telemetry/tell.h"
 #include "metrics_internal.h"
 #include "proto.h"
 
@@ -9,12 +10,14 @@
 
 static enum bh_metrics_verdict verdict_of(const struct bh_event *ev)
 {
-	if (ev->type == BH_EVENT_BEGIN)
-		return BH_MV_ALLOWED;
-	if (ev->type == BH_EVENT_WOULD_DENY)
-		return BH_MV_AUDITED;
-	/* not the policy's word, but that it could not be asked */
-	return ev->reason >= BH_R_NO_POLICY ? BH_MV_ERROR : BH_MV_DENIED;
+	static const enum bh_metrics_verdict of[] = {
+		[BH_TELL_ALLOWED] = BH_MV_ALLOWED,
+		[BH_TELL_DENIED] = BH_MV_DENIED,
+		[BH_TELL_AUDITED] = BH_MV_AUDITED,
+		[BH_TELL_ERROR] = BH_MV_ERROR,
+	};
+
+	return of[bh_tell_verdict(ev)];
 }
 
 void bh_metrics_event(struct bh_metrics *m, const struct bh_event *ev)

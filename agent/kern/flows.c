@@ -62,12 +62,12 @@ static int empty(struct bh_kern *k, int fd)
 {
 	struct bh_flow_key key[BATCH];
 	struct bh_flow_val val[BATCH];
-	__u32 at = 0, n;
+	__u32 at = 0, n, *from = NULL;
 	int r, told = 0;
 
 	do {
 		n = BATCH;
-		r = bpf_map_lookup_and_delete_batch(fd, told ? &at : NULL, &at, key, val, &n, NULL);
+		r = bpf_map_lookup_and_delete_batch(fd, from, &at, key, val, &n, NULL);
 		if (r < 0 && r != -ENOENT)
 			return r;
 		for (__u32 i = 0; i < n; i++) {
@@ -77,6 +77,7 @@ static int empty(struct bh_kern *k, int fd)
 			k->on_event(k->ctx, &ev);
 		}
 		told += (int)n;
+		from = &at;
 	} while (r == 0);
 	return told;
 }

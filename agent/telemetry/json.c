@@ -95,28 +95,6 @@ const char *bh_json_host(const struct bh_json *j)
 
 /* --- words --------------------------------------------------------------------------------------- */
 
-static bool ends_in(const char *s, size_t n, const char *end)
-{
-	size_t bytes = strlen(end);
-
-	return n > bytes && !memcmp(s + n - bytes, end, bytes);
-}
-
-/* Every ancestor of a unit of the system manager is a slice: the first that is none is it. */
-size_t bh_json_unit(const char *cgroup, const char **ret)
-{
-	size_t n = 0;
-
-	while (cgroup && *cgroup == '/' && cgroup[1]) {
-		*ret = cgroup + 1;
-		n = strcspn(*ret, "/");
-		if (!ends_in(*ret, n, ".slice"))
-			break;
-		cgroup = *ret + n;
-	}
-	return n;
-}
-
 static char *put_name(char *to, const char *name)
 {
 	return name ? bh_put_text(to, name, BH_JSON_NAME_MAX) : BH_PUT(to, "null");
@@ -221,7 +199,7 @@ static char *put_local(const struct bh_json *j, char *to, const struct bh_flow *
 {
 	const struct bh_event *ev = &flow->ev;
 	const char *unit;
-	size_t n = bh_json_unit(flow->cgroup, &unit);
+	size_t n = bh_tell_unit_in(flow->cgroup, &unit);
 
 	to = put_end(to, &ev->local_addr, ev->local_port, ev->local, flow->local);
 	to = BH_PUT(to, ",\"unit\":");

@@ -33,9 +33,6 @@ const char *bh_json_host(const struct bh_json *j);
 /* @ret has BH_JSON_FLOW_MAX bytes. Return: its length, with the line break. */
 size_t bh_json_flow(const struct bh_json *j, const struct bh_flow *flow, char *ret);
 
-/* The unit in a path of cgroups: "nginx.service" of "/system.slice/nginx.service/x". Its length, 0: none. */
-size_t bh_json_unit(const char *cgroup, const char **ret);
-
 #define BH_JSON_TIME 32
 /* "2026-11-23T21:40:01.123456Z" */
 const char *bh_json_time(__s64 wall_ns, char ret[BH_JSON_TIME]);

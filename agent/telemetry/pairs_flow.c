@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include "pairs_internal.h"
+#include "tell.h"
 
 /* --- units ----------------------------------------------------------------------------------------- */
 
@@ -13,35 +14,16 @@ static bool ends_with(const char *s, size_t n, const char *suffix)
 	return n > m && !memcmp(s + n - m, suffix, m);
 }
 
-static bool is_unit(const char *s, size_t n)
-{
-	static const char *const types[] = {".service", ".scope", ".socket", ".mount", ".swap"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-		if (ends_with(s, n, types[i]))
-			return true;
-	return false;
-}
-
 const char *bh_pairs_unit(const char *cgroup, char ret[BH_PAIRS_UNIT])
 {
-	const char *part = cgroup + 1;
-	size_t n = 0;
+	const char *at = cgroup;
+	size_t n = bh_tell_unit_in(cgroup, &at), bytes = (size_t)(at - cgroup) + n;
 
-	while (*cgroup && *part) {
-		n = strcspn(part, "/");
-		if (is_unit(part, n))
-			break;
-		/* below anything else no name is the system manager's */
-		if (!ends_with(part, n, ".slice"))
-			return cgroup;
-		part += n + (part[n] == '/');
-	}
-	n += (size_t)(part - cgroup);
-	if (!*cgroup || !*part || n >= BH_PAIRS_UNIT)
+	/* a slice is no unit of its own here: what stands in it may be anybody's */
+	if (!n || ends_with(at, n, ".slice") || bytes >= BH_PAIRS_UNIT)
 		return cgroup;
-	memcpy(ret, cgroup, n);
-	ret[n] = '\0';
+	memcpy(ret, cgroup, bytes);
+	ret[bytes] = '\0';
 	return ret;
 }
 
@@ -66,12 +48,14 @@ static bool is_talk(const struct bh_event *ev)
 
 static enum bh_pair_verdict verdict_of(const struct bh_event *ev)
 {
-	bool deny = bh_reason_class(ev->reason) == BH_CLASS_DENY;
+	static const enum bh_pair_verdict of[] = {
+		[BH_TELL_ALLOWED] = BH_PAIR_ALLOWED,
+		[BH_TELL_DENIED] = BH_PAIR_DENIED,
+		[BH_TELL_AUDITED] = BH_PAIR_AUDITED,
+		[BH_TELL_ERROR] = BH_PAIR_ERROR,
+	};
 
-	if (ev->type == BH_EVENT_DENY)
-		return ev->reason >= BH_R_NO_POLICY ? BH_PAIR_ERROR : BH_PAIR_DENIED;
-	/* a session that only passed because nothing is enforced ends with the reason it began with */
-	return ev->type == BH_EVENT_WOULD_DENY || deny ? BH_PAIR_AUDITED : BH_PAIR_ALLOWED;
+	return of[bh_tell_verdict(ev)];
 }
 
 /*

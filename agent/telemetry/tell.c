@@ -95,23 +95,35 @@ static bool is_unit(const char *s, size_t n)
 	return false;
 }
 
-const char *bh_tell_unit(const char *cgroup, char ret[BH_TELL_UNIT])
+size_t bh_tell_unit_in(const char *cgroup, const char **ret)
 {
 	const char *at = cgroup ? cgroup : "";
+	size_t found = 0;
 
-	ret[0] = '\0';
 	while (*at) {
 		size_t n = strcspn(at += strspn(at, "/"), "/");
 		bool slice = ends_in(at, n, ".slice");
 
-		if (n && n < BH_TELL_UNIT && (slice || is_unit(at, n))) {
-			memcpy(ret, at, n);
-			ret[n] = '\0';
+		if (n && (slice || is_unit(at, n))) {
+			*ret = at;
+			found = n;
 		}
 		if (!slice)
 			break;
 		at += n;
 	}
+	return found;
+}
+
+const char *bh_tell_unit(const char *cgroup, char ret[BH_TELL_UNIT])
+{
+	const char *at = "";
+	size_t n = bh_tell_unit_in(cgroup, &at);
+
+	if (n >= BH_TELL_UNIT)
+		n = 0;
+	memcpy(ret, at, n);
+	ret[n] = '\0';
 	return ret;
 }
 

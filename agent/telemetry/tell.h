@@ -41,8 +41,11 @@ struct bh_tell_end bh_tell_dst(const struct bh_flow *flow);
 
 /*
  * The unit that a cgroup belongs to: the last part of its path that the system manager owns, which
- * is the first that is no slice, or the last slice. "": none, or @cgroup is NULL.
+ * is the first that is no slice, or the last slice. @ret points into @cgroup and is left alone
+ * where there is none. Return: its length, 0: none, or @cgroup is NULL.
  */
+size_t bh_tell_unit_in(const char *cgroup, const char **ret);
+/* The same as a string of its own; "": none. */
 const char *bh_tell_unit(const char *cgroup, char ret[BH_TELL_UNIT]);
 
 #define BH_TELL_ADDR 46

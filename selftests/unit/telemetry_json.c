@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <time.h>
 #include "../../agent/telemetry/json.h"
+#include "../../agent/telemetry/tell.h"
 #include "../../agent/telemetry/passwd.h"
 #include "../../agent/telemetry/put.h"
 
@@ -309,13 +310,13 @@ static void units(_unused_ void **state)
 		{"/user.slice/user-1000.slice/user@1000.service/app.slice/x.service",
 		 "user@1000.service"},
 		{"/user.slice/user-0.slice/session-3.scope", "session-3.scope"},
-		{"/x/system.slice/a.service", "x"},
-		{"/.slice", ".slice"},
+		{"/x/system.slice/a.service", ""},
+		{"/.slice", ""},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const char *unit = "";
-		size_t n = bh_json_unit(rows[i].cgroup, &unit);
+		size_t n = bh_tell_unit_in(rows[i].cgroup, &unit);
 
 		assert_int_equal(n, strlen(rows[i].unit));
 		assert_memory_equal(unit, rows[i].unit, n);
