@@ -109,7 +109,13 @@ static char *process(const json_t *row)
 
 	if (!pid && !*comm)
 		return NULL;
-	return asprintf(&text, "%" PRIu64 "%s%s", pid, *comm ? " " : "", comm) < 0 ? NULL : text;
+	if (asprintf(&text, "%" PRIu64 "%s%s", pid, *comm ? " " : "", comm) < 0)
+		return NULL;
+	/* a process names itself: nothing of it is for the terminal */
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	return text;
 }
 
 static char *user(const json_t *row)
