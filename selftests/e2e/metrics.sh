@@ -157,8 +157,8 @@ import json, sys
 print(next(r["packets"] for r in json.load(sys.stdin)["data"]["rules"] if r["id"] == "web-cache"))')" \
 	"$(of 'bulkhead_rule_hits_total{rule="web-cache"}' <<< "$now")"
 check "and has counted" [ "$(of 'bulkhead_rule_hits_total{rule="web-cache"}' <<< "$now")" -gt 0 ]
-is "memory is the agent's" "$(awk '{ print $2 * 4096 > 1000000 }' "/proc/$(agent_pid shop)/statm")" \
-	"$(of process_resident_memory_bytes <<< "$now" | awk '{ print $1 > 1000000 }')"
+is "memory is the agent's" "$(awk '{ print ($2 * 4096 > 1000000) }' "/proc/$(agent_pid shop)/statm")" \
+	"$(of process_resident_memory_bytes <<< "$now" | awk '{ print ($1 > 1000000) }')"
 is "hooks are attached" 0 "$(grep -c '^bulkhead_enforcement_attached.* 0$' <<< "$now")"
 is "a state" 1 "$(of 'bulkhead_state{state="enforcing"}' <<< "$now")"
 
