@@ -13,6 +13,16 @@
 
 #define BH_CORE __attribute__((preserve_access_index))
 
+/*
+ * How long ago @then_ns was, 0 where it is ahead of @now_ns: another processor wrote it after we
+ * looked at the clock, or its clock is a little ahead, as bpf_ktime_get_boot_ns() is only nearly
+ * the same everywhere (kernel/time/timekeeping.c: ktime_get_mono_fast_ns).
+ */
+__inline __u64 bh_since_ns(__u64 now_ns, __u64 then_ns)
+{
+	return (__s64)(now_ns - then_ns) > 0 ? now_ns - then_ns : 0;
+}
+
 typedef struct {
 	__u32 val;
 } kuid_t;

@@ -405,7 +405,7 @@ __global int bh_udp_find(const struct bh_udp *u, const struct bh_conv *c, __u64 
 
 		if (slot->port != c->remote_port || !slot->sent_ns || slot->gen == BH_CLAIMED ||
 		    !bh_addr_eq(&slot->peer, &c->remote_addr) ||
-		    now_ns - slot->sent_ns >= BH_UDP_IDLE_NS)
+		    bh_since_ns(now_ns, slot->sent_ns) >= BH_UDP_IDLE_NS)
 			continue;
 		if (slot->rule != BH_SLOT_ASKED_US)
 			return i;
@@ -444,7 +444,7 @@ __global int bh_udp_remember(struct bh_udp *u, const struct bh_conv *c, __u64 ge
 	was = slot->gen;
 	if (was == BH_CLAIMED || __sync_val_compare_and_swap(&slot->gen, was, BH_CLAIMED) != was)
 		return 0;
-	if (slot->sent_ns && now_ns - slot->sent_ns < BH_UDP_IDLE_NS)
+	if (slot->sent_ns && bh_since_ns(now_ns, slot->sent_ns) < BH_UDP_IDLE_NS)
 		bh_stat_add(BH_STAT_SLOTS_REUSED);
 	slot->peer = c->remote_addr;
 	slot->port = c->remote_port;

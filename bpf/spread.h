@@ -42,7 +42,7 @@ __inline struct bh_spread *bh_spread_of(const struct bh_spread_key *key, __u64 n
 		bpf_map_update_elem(&bh_spread, key, &first, BPF_NOEXIST);
 		return bpf_map_lookup_elem(&bh_spread, key);
 	}
-	if (now_ns - s->since_ns > BH_SPREAD_WINDOW_NS) {
+	if (bh_since_ns(now_ns, s->since_ns) > BH_SPREAD_WINDOW_NS) {
 		s->since_ns = now_ns;
 		s->n_ports = s->n_hosts = s->n_denied = s->told = 0;
 		for (int i = 0; i < BH_SPREAD_WORDS; i++)

@@ -152,7 +152,7 @@ __subprog int bh_udp_receive(struct __sk_buff *skb, const struct bh_run *run,
 	if (bh_udp_allows(run, c, BH_IN, &r))
 		return bh_verdict(run, c, &r, bh_tell_of(&r, BH_TELL_DENY));
 	if (u && u->group_port == c->remote_port && u->group_ns &&
-	    bpf_ktime_get_boot_ns() - u->group_ns < BH_UDP_GROUP_NS) {
+	    bh_since_ns(bpf_ktime_get_boot_ns(), u->group_ns) < BH_UDP_GROUP_NS) {
 		if (bh_udp_allows(run, c, BH_OUT, &r)) {
 			r.reason = BH_R_ANSWER;
 			return bh_verdict(run, c, &r, BH_TELL_DENY);
