@@ -30,11 +30,13 @@
 #include "pkt.h"
 
 #define PATIENCE_MS 5000 /* so long an answer may take on a busy machine */
+#define SLOW_MS	    1000 /* worth a line */
 
 struct lane {
 	const char *name;
 	unsigned long sent, passed, denied, failed;
 	int last_errno;
+	int64_t slowest_ms;
 };
 
 static volatile sig_atomic_t over;
@@ -59,8 +61,19 @@ static void report(const struct lane *lane, size_t n)
 		if (lane[i].failed)
 			printf(" # %s", strerror(lane[i].last_errno));
 		printf("\n");
+		if (lane[i].slowest_ms >= SLOW_MS)
+			printf("# %s: the slowest took %ld ms\n", lane[i].name,
+			       (long)lane[i].slowest_ms);
 	}
 	fflush(stdout);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* 0 and passed, or an errno. */
@@ -271,14 +284,18 @@ static int local(char **argv)
 	printf("# probing\n");
 	fflush(stdout);
 	for (unsigned int i = 0; !over; i++) {
+		struct lane *at = &lane[i % 4];
+		int64_t begin_ms = now_ms();
 		bool tcp = i % 4 < 2;
 		int fd = socket(to[i % 2].ss_family,
 				(tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK, 0);
 
 		if (fd < 0)
 			die("socket");
-		count(&lane[i % 4], tcp ? ask_tcp(fd, &to[i % 2], len[i % 2])
-					: ask_udp(fd, &to[i % 2], len[i % 2]));
+		count(at, tcp ? ask_tcp(fd, &to[i % 2], len[i % 2])
+			      : ask_udp(fd, &to[i % 2], len[i % 2]));
+		if (now_ms() - begin_ms > at->slowest_ms)
+			at->slowest_ms = now_ms() - begin_ms;
 		close(fd);
 		pace(1000000000 / rate);
 	}

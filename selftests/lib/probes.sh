@@ -121,7 +121,7 @@ probes_end() { # what happened meanwhile
 	is "$1: its twin ($(asked allowed))" "" "$(not_all_passed allowed)"
 	is "$1: an outsider's frames ($(asked outsider))" "" "$(any_passed outsider)"
 	is "$1: a visitor's ($(asked visitor))" "" "$(not_all_passed visitor)"
-	grep -h 'no answer' "$SCOPE_DIR"/*/serve.log
+	grep -hE '^# .*(no answer|slowest)' "$SCOPE_DIR"/*/serve.log "$SCOPE_DIR"/*.probe
 }
 
 # The same probes with nothing enforced: nearly all get through, or they prove nothing.

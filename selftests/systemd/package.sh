@@ -160,6 +160,8 @@ is "all the time: allowed ones, of $(asked web), that did not pass" "" \
 	"$(rows web | awk '$2 < 30 || $3 != $2')"
 is "all the time: a conversation of $(asked web-talk) numbers was cut" "" \
 	"$(rows web-talk | awk '$2 < 10 || $3 != $2')"
+# for who finds one that failed: was it asked, was it answered, how long did others take?
+inside grep -hE '^# .*(no answer|slowest)' /var/tmp/{web,web-talk,cache-probed}
 is "4 rows of each of both, and one" "4 4 1" \
 	"$(for s in report web web-talk; do rows $s | wc -l; done | xargs)"
 
