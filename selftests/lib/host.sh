@@ -129,11 +129,13 @@ host_addr() { # host dev address
 	fi
 }
 
-wait_for() { # seconds command...: until it succeeds
-	local end=$(($(date +%s%N) + $1 * 1000000000))
+# Until it succeeds. Twice a second at least, whatever the clock says: where the whole machine stood
+# still, nobody had that time.
+wait_for() { # seconds command...
+	local end=$(($(date +%s%N) + $1 * 1000000000)) tries=$((2 * $1))
 	shift
 	until "$@" > /dev/null 2>&1; do
-		[ "$(date +%s%N)" -lt "$end" ] || return 1
+		[ $((tries--)) -gt 0 ] || [ "$(date +%s%N)" -lt "$end" ] || return 1
 		sleep 0.05
 	done
 }
