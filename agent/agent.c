@@ -25,6 +25,7 @@
 #include "holds.h"
 #include "pairs.h"
 #include "place.h"
+#include "ring.h"
 #include "sinks.h"
 #include "telemetry/telemetry.h"
 #include "workload/users.h"
@@ -33,34 +34,7 @@
 _Static_assert(BH_AGENT_MAX_CGROUPS == 65536 && BH_AGENT_MAX_LISTENERS == 65536,
 	       "a change needs the pinned maps to be made anew: a new BH_ABI");
 
-/* --- events ---------------------------------------------------------------------------------- */
-
-void bh_agent_event(void *agent, const struct bh_event *ev)
-{
-	struct bh_agent *a = agent;
-	struct bh_flow flow = bh_flow_of(a, ev);
-
-	if (ev->type < ARRAY_SIZE(a->sessions))
-		a->sessions[ev->type]++;
-	bh_flows_add(a->flows, &flow);
-	bh_telemetry_flow(a->telemetry, &flow);
-	bh_metrics_event(a->metrics, ev);
-	bh_pairs_note(a, &flow);
-	bh_trial_event(a, ev);
-	if (a->server)
-		bh_server_event(a->server, ev);
-}
-
-static int on_ring(_unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t revents,
-		   void *arg)
-{
-	struct bh_agent *a = arg;
-	int r = bh_kern_poll(a->kern);
-
-	if (r < 0)
-		bh_error("events of the kernel side: %s", strerror(-r));
-	return 0;
-}
+/* --- signals -------------------------------------------------------------------------------- */
 
 static int on_signal(_unused_ sd_event_source *source, const struct signalfd_siginfo *si, void *arg)
 {
@@ -192,7 +166,6 @@ static int open_kern(struct bh_agent *a, struct bh_diags *d)
 static int open_loop(struct bh_agent *a)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
-	sd_event_source *ring = NULL;
 	sigset_t set;
 	int r;
 
@@ -208,11 +181,9 @@ static int open_loop(struct bh_agent *a)
 		if (r < 0)
 			return r;
 	}
-	r = sd_event_add_io(a->event, &ring, bh_kern_event_fd(a->kern), EPOLLIN, on_ring, a);
+	r = bh_ring_open(a);
 	if (r < 0)
 		return r;
-	(void)sd_event_source_set_floating(ring, true);
-	sd_event_source_unref(ring);
 	r = bh_watch_open(a);
 	return r < 0 ? r : sd_event_set_watchdog(a->event, true);
 }
@@ -271,6 +242,7 @@ static void clear(struct bh_agent *a)
 	bh_pairs_keeper_close(a);
 	bh_nics_close(a);
 	bh_watch_close(a);
+	bh_ring_close(a);
 	sd_event_source_disable_unref(a->deadline);
 	sd_event_source_disable_unref(a->emergency);
 	bh_kern_close(a->kern);

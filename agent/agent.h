@@ -167,6 +167,7 @@ struct bh_agent {
 	uint64_t users_ns;	     /* when the users were last compiled anew */
 	int64_t users_mtime;	     /* of the files NSS reads, newest */
 	sd_event_source *tick;
+	sd_event_source *ring, *pace; /* ring.c */
 	struct bh_newborn *newborn; /* only where the kernel side does not see new cgroups */
 	sd_event_source *births;
 	unsigned int ticks;

@@ -311,5 +311,5 @@ int bh_kern_poll(struct bh_kern *k)
 
 	k->burst = 0;
 	r = ring_buffer__consume(k->ring);
-	return r == -EAGAIN ? BH_BURST_MAX : r;
+	return r == -EAGAIN ? BH_KERN_POLL_MAX : r;
 }

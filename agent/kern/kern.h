@@ -245,8 +245,14 @@ int bh_kern_whois(struct bh_kern *k, __u64 cgid, __u32 uid, __u32 *ret_identity)
 int bh_kern_audit_get(struct bh_kern *k, struct bh_audit_head *ret);
 int bh_kern_audit_set(struct bh_kern *k, const struct bh_audit_head *head);
 
-/* epoll fd of the ring buffer, and its consumer. */
+/* epoll fd of the ring buffer. */
 int bh_kern_event_fd(const struct bh_kern *k);
+
+#define BH_KERN_POLL_MAX 4096
+/*
+ * Gives what is in the ring to on_event. Return: how many there were, BH_KERN_POLL_MAX if more may
+ * wait, or -errno.
+ */
 int bh_kern_poll(struct bh_kern *k);
 
 /*

@@ -151,9 +151,6 @@ struct bh_table_like {
 	__u32 key_size, value_size, flags;
 };
 
-/* So many records of the ring in one bh_kern_poll(). */
-#define BH_BURST_MAX 4096
-
 /* One with nothing in it; NULL: no memory. */
 struct bh_kern *bh_kern_new(void);
 

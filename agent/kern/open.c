@@ -266,7 +266,7 @@ static int on_record(void *ctx, void *data, size_t size)
 	if (size >= sizeof(struct bh_event) && k->on_event)
 		k->on_event(k->ctx, data);
 	/* libbpf goes on as long as there is something: a flood would hold the agent for ever */
-	return ++k->burst < BH_BURST_MAX ? 0 : -EAGAIN;
+	return ++k->burst < BH_KERN_POLL_MAX ? 0 : -EAGAIN;
 }
 
 static int open_ring(struct bh_kern *k)
