@@ -168,7 +168,7 @@ struct bh_agent {
 	int64_t users_mtime;	     /* of the files NSS reads, newest */
 	sd_event_source *tick;
 	sd_event_source *ring, *pace; /* ring.c */
-	struct bh_newborn *newborn; /* only where the kernel side does not see new cgroups */
+	struct bh_newborn *newborn;   /* only where the kernel side does not see new cgroups */
 	sd_event_source *births;
 	unsigned int ticks;
 	bool leaving; /* the loop ends: nothing is put back in place any more */

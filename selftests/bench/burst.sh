@@ -70,7 +70,7 @@ burst() { # what rate goal
 	next_file "$file" || { echo "no file"; exit 1; }
 	used=$(agent_ticks)
 	read -r asked rate < <(unit shop system.slice/ask.service \
-		taskset -c 0 "$BUILD/test/helpers/counted" flood 10.99.0.1 "$2" "$MS")
+		taskset -c 0 "$BUILD/test/helpers/flood" 10.99.0.1 "$2" "$MS")
 	used=$(($(agent_ticks) - used))
 	wait_for 60 is_idle
 	# closed, it has what was still to be written

@@ -8,8 +8,6 @@
  *	counted rate tcp|udp ADDR PORT MS  as many as go; of UDP one way. Prints how many a second
  *	counted throw ADDR PORT N          N datagrams to as many ports; nobody need be there
  *	counted knock tcp|udp ADDR PORT N  N that are refused; port 0: any, at any host of the /16
- *	counted flood ADDR RATE MS         the same of UDP, to a port after the other, so many a second;
- *	                                   RATE 0: as many as go. Prints how many, and how many a second
  *
  * At the end a line for each protocol, direction and family:
  *	tcp egress 4 CONNECTIONS PACKETS-OUT BYTES-OUT PACKETS-IN BYTES-IN FAILED
@@ -484,7 +482,7 @@ static int rate(bool tcp, const struct sockaddr_storage *to, socklen_t len, doub
 	return 0;
 }
 
-/* --- throw, knock, flood ------------------------------------------------------------------------ */
+/* --- throw, knock ---------------------------------------------------------------------------- */
 
 static void set_port(struct sockaddr_storage *to, unsigned long port)
 {
@@ -503,29 +501,6 @@ static void throw_udp(struct sockaddr_storage *to, socklen_t len, int port, unsi
 		put(fd, to, len, 10 + i % 90, s);
 	}
 	close(fd);
-}
-
-/* By the millisecond, as a clock that is asked for each costs as much as a datagram. */
-static int flood(struct sockaddr_storage *to, socklen_t len, unsigned long rate, double ms)
-{
-	double start = bench_now_ns(), ns = 0;
-	int fd = socket(to->ss_family, SOCK_DGRAM, 0);
-	unsigned long n = 0, due;
-
-	for (; ns < ms * 1e6; ns = bench_now_ns() - start) {
-		due = rate ? (unsigned long)(ns / 1e6 + 1) * rate / 1000 : n + 1000;
-		/* who can't keep up looks at the clock all the same */
-		for (due = due < n + 1000 ? due : n + 1000; n < due; n++) {
-			set_port(to, 1024 + n % 64000);
-			if (sendto(fd, data, 8, 0, (void *)to, len) >= 0 || errno != EPERM) {
-				perror("not refused");
-				return 1;
-			}
-		}
-	}
-	close(fd);
-	printf("%lu %.0f\n", n, (double)n / ns * 1e9);
-	return 0;
 }
 
 static void knock(bool tcp, struct sockaddr_storage *to, socklen_t len, bool all, unsigned long n)
@@ -583,10 +558,6 @@ int main(int argc, char **argv)
 	seed = 0x9e3779b97f4a7c15ull ^ (uint64_t)getpid();
 	if (!strcmp(verb, "serve") && argc > 2)
 		return serve(argc - 2, argv + 2);
-	if (argc == 5 && !strcmp(verb, "flood")) {
-		len = address(argv[2], 0, &to);
-		return flood(&to, len, strtoul(argv[3], NULL, 10), atof(argv[4]));
-	}
 	if (argc != (throws ? 5 : 6))
 		return usage();
 	port = atoi(rest[1]);
