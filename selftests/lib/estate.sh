@@ -77,6 +77,10 @@ global
 	log 127.0.0.1:514 local0
 	user haproxy
 	group haproxy
+# Its own would connect to the name server and ask nothing: what a map allows and no datagram
+# follows is in no history.
+resolvers default
+	hold valid 1s
 defaults
 	mode http
 	log global
@@ -288,7 +292,7 @@ anon_root=/srv/ftp
 no_anon_password=YES
 connect_from_port_20=YES
 pasv_min_port=40000
-pasv_max_port=40002
+pasv_max_port=40000
 pam_service_name=vsftpd
 secure_chroot_dir=/run/vsftpd/empty
 CFG
