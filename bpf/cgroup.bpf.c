@@ -251,7 +251,10 @@ __inline int bh_call_udp(const struct bh_run *run, struct bh_conv *c)
 		c->talk.port = c->remote_port;
 	}
 	bh_policy_judge(run, &c->talk, &r);
-	return r.pass ? BH_OK : bh_verdict(run, c, &r, BH_TELL_DENY);
+	/* where the call would be denied it is told of: no datagram may ever follow a connect() */
+	if (r.pass && c->hook == BH_HOOK_SENDMSG)
+		return BH_OK;
+	return bh_verdict(run, c, &r, BH_TELL_WOULD);
 }
 
 /*

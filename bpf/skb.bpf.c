@@ -10,6 +10,18 @@
 /* --- TCP --------------------------------------------------------------------------------------------- */
 
 /*
+ * A local peer without a socket, before there is a connection: it closed while the handshake went
+ * on, as health checks do. What we send there the kernel refuses; its reset, which makes nothing,
+ * ends what the listener has of it. Else nobody who could be held to a verdict.
+ */
+__inline enum bh_reason bh_tcp_gone(const struct bh_conv *c)
+{
+	if (c->hook == BH_HOOK_SKB_OUT)
+		return BH_R_NO_LISTENER;
+	return c->tcp_flags & BH_TCP_RST && !c->payload ? BH_R_KERNEL_SOCKET : BH_R_NO_SOCKET;
+}
+
+/*
  * A listener carries no verdict: each packet that arrives on it or leaves by it is judged as
  * what its sender asks for. Not only SYNs: the handshake's last ACK and data with it come
  * here and reach the child without passing its own hook (evidence: claim 3).
@@ -34,9 +46,8 @@ __subprog int bh_tcp_listen(struct __sk_buff *skb, const struct bh_run *run, str
 	if (!facts)
 		return bh_verdict_named(run, &c, BH_R_NO_STORAGE);
 	reason = bh_conv_ends(skb, run, facts, &c);
-	/* a local peer without a socket: nobody who could be held to a verdict */
 	if (reason == BH_R_NO_LISTENER)
-		reason = BH_R_NO_SOCKET;
+		reason = bh_tcp_gone(&c);
 	else if (reason == BH_CONTINUE &&
 		 bh_port_is_reserved(run, c.talk.me.seg, c.local_port, IPPROTO_TCP))
 		reason = BH_R_LISTEN_NOT_ALLOWED;

@@ -58,6 +58,31 @@ static enum bh_pair_verdict verdict_of(const struct bh_event *ev)
 	return of[bh_tell_verdict(ev)];
 }
 
+/* A group or the broadcast address: who hears it there answers from an address of his own. */
+static bool is_group(const struct bh_addr *a)
+{
+	static const __u8 v4[12] = {[10] = 0xff, [11] = 0xff};
+
+	return a->b[0] == 0xff ||
+	       (!memcmp(a->b, v4, sizeof(v4)) && ((a->b[12] & 0xf0) == 0xe0 || a->b[12] == 0xff));
+}
+
+static struct bh_pair_heard *heard_at(struct bh_pairs *p, const struct bh_pair_heard *h)
+{
+	__u64 hash = bh_pairs_hash(&h->local, sizeof(h->local)) ^
+		     bh_pairs_hash(&h->remote, sizeof(h->remote)) * 3 ^
+		     ((__u64)h->local_port << 16 | h->remote_port) * 0x9e3779b97f4a7c15ull >> 20;
+
+	return &p->heard[hash % BH_PAIRS_HEARD];
+}
+
+static bool same_ends(const struct bh_pair_heard *a, const struct bh_pair_heard *b)
+{
+	return a->used && a->local_port == b->local_port && a->remote_port == b->remote_port &&
+	       !memcmp(&a->local, &b->local, sizeof(a->local)) &&
+	       !memcmp(&a->remote, &b->remote, sizeof(a->remote));
+}
+
 /*
  * Where neither side of a UDP conversation is allowed, in observe, its answers are told of as if
  * they were one of their own. Who was told of first began it.
@@ -70,18 +95,18 @@ static bool is_answer(struct bh_pairs *p, const struct bh_event *ev)
 					.remote_port = ev->remote_port,
 					.dir = ev->dir,
 					.used = true};
-	__u64 hash;
+	struct bh_pair_heard group = now;
 
 	if (ev->proto != IPPROTO_UDP || is_zero(&ev->local_addr))
 		return false;
-	hash = bh_pairs_hash(&now.local, sizeof(now.local)) ^
-	       bh_pairs_hash(&now.remote, sizeof(now.remote)) * 3 ^
-	       ((__u64)now.local_port << 16 | now.remote_port) * 0x9e3779b97f4a7c15ull >> 20;
-	h = &p->heard[hash % BH_PAIRS_HEARD];
-	if (h->used && h->local_port == now.local_port && h->remote_port == now.remote_port &&
-	    !memcmp(&h->local, &now.local, sizeof(now.local)) &&
-	    !memcmp(&h->remote, &now.remote, sizeof(now.remote)))
+	memset(&group.local, 0, sizeof(group.local));
+	if (is_group(&now.local))
+		now = group;
+	h = heard_at(p, &now);
+	if (same_ends(h, &now))
 		return h->dir != now.dir;
+	if (ev->dir == BH_OUT && same_ends(heard_at(p, &group), &group))
+		return true;
 	*h = now;
 	return false;
 }

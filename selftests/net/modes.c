@@ -7,6 +7,7 @@
 #include "netrig.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -288,6 +289,80 @@ static void test_an_observed_receiver_answers(void **state)
 	}
 }
 
+/*
+ * What connect() would be denied is told of, also where no datagram follows: ping(8) and
+ * getaddrinfo(3) only want to know their own address. What it may is told of by the datagram.
+ */
+static void test_a_connect_without_datagrams_is_told_of(void **state)
+{
+	static const struct {
+		const char *mode, *rule;
+		int connect;
+		size_t would, denied;
+	} row[] = {
+		{"observe", "", 0, 1, 0},
+		{"enforce", "", -EPERM, 0, 1},
+		{"observe", "allow: [ { id: r, from: web, to: lan, port: udp/7400 } ]\n", 0, 0, 0},
+		{"enforce", "allow: [ { id: r, from: web, to: lan, port: udp/7400 } ]\n", 0, 0, 0},
+	};
+	const struct bh_event *ev;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
+		int fd = pup_socket(web, AF_INET, SOCK_DGRAM, 0);
+		_cleanup_free_ char *body = NULL;
+		size_t n;
+
+		assert_true(asprintf(&body,
+				     "segments:\n"
+				     "  web: { match: { unit: web.service }, mode: %s }\n"
+				     "  lan: { match: { cidr: [10.77.0.8/29] } }\n%s",
+				     row[i].mode, row[i].rule) > 0);
+		net_apply(&a, body);
+		net_mark(&a);
+		assert_int_equal(pup_connect(web, fd, "10.77.0.11", 7400), row[i].connect);
+		ev = net_event(&a, BH_EVENT_WOULD_DENY, &n);
+		assert_int_equal(n, row[i].would);
+		assert_true(!ev || (ev->hook == BH_HOOK_CONNECT && ev->remote_port == 7400));
+		(void)net_event(&a, BH_EVENT_DENY, &n);
+		assert_int_equal(n, row[i].denied);
+		(void)net_event(&a, BH_EVENT_BEGIN, &n);
+		assert_int_equal(n, 0);
+		assert_int_equal(pup_close(web, fd), 0);
+	}
+}
+
+/* --- a client that is gone -------------------------------------------------------------------------------------- */
+
+/* A health check: it resets before its handshake ends. Nothing is denied, nothing stays half open. */
+static void test_a_reset_before_the_handshake_ends(void **state)
+{
+	static const char *const addr[] = {"127.0.0.1", "::1", "10.77.0.1", "fd77::1"};
+	static const struct linger hard = {.l_onoff = 1};
+
+	(void)state;
+	net_apply(&a, "segments:\n"
+		      "  web: { match: { unit: web.service } }\n"
+		      "  db: { match: { unit: db.service } }\n"
+		      "allow: [ { id: r, from: web, to: db, port: tcp/7000 } ]\n");
+	net_mark(&a);
+	for (size_t i = 0; i < ARRAY_SIZE(addr); i++) {
+		int family = strchr(addr[i], ':') ? AF_INET6 : AF_INET;
+		int fd = pup_socket(web, family, SOCK_STREAM, 0);
+
+		assert_int_equal(pup_set(web, fd, IPPROTO_TCP, TCP_QUICKACK, 0), 0);
+		assert_int_equal(pup_set_raw(web, fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)),
+				 0);
+		assert_int_equal(pup_connect(web, fd, addr[i], PORT), 0);
+		assert_int_equal(pup_close(web, fd), 0);
+	}
+	/* one that was left would be answered once more after a second */
+	(void)usleep(1300000);
+	assert_int_equal(net_count(&a, BH_R_KERNEL_SOCKET), ARRAY_SIZE(addr));
+	assert_int_equal(net_count(&a, BH_R_NO_LISTENER), 0);
+	net_quiet(&a);
+}
+
 /* --- run --------------------------------------------------------------------------------------------------------- */
 
 static int up(void **state)
@@ -317,6 +392,8 @@ int main(void)
 		cmocka_unit_test(test_no_port_is_stolen),
 		cmocka_unit_test(test_a_reserved_port),
 		cmocka_unit_test(test_an_observed_receiver_answers),
+		cmocka_unit_test(test_a_connect_without_datagrams_is_told_of),
+		cmocka_unit_test(test_a_reset_before_the_handshake_ends),
 	};
 
 	return cmocka_run_group_tests(tests, up, down);

@@ -193,6 +193,47 @@ static void udp_answers(_unused_ void **state)
 	assert_int_equal(rows_of(p, NULL).n, 2);
 }
 
+/* mDNS: who asks a group is answered from an address. */
+static void answers_of_a_group(_unused_ void **state)
+{
+	static const struct bh_addr group[] = {
+		{.b = {[10] = 0xff, [11] = 0xff, [12] = 224, [15] = 251}},
+		{.b = {[10] = 0xff, [11] = 0xff, [12] = 255, [13] = 255, [14] = 255, [15] = 255}},
+		{.b = {0xff, 2, [15] = 0xfb}},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(group); i++) {
+		_cleanup_(bh_pairs_freep) struct bh_pairs *p = bh_pairs_new(64);
+		struct bh_flow f = flow("/mdns.service", 1, 40000);
+
+		f.ev.proto = IPPROTO_UDP;
+		f.ev.local_port = 5353;
+		f.ev.local_addr = group[i];
+		f.ev.dir = BH_IN;
+		see(p, f);
+		f.ev.dir = BH_OUT;
+		f.ev.local_addr = (struct bh_addr){.b = {[15] = 7}};
+		see(p, f);
+		see(p, f);
+		assert_int_equal(rows_of(p, NULL).n, 1);
+		assert_int_equal(rows_of(p, NULL).last.port, 5353);
+		assert_int_equal(bh_pairs_count(p).answers, 2);
+		/* another's port: nobody asked from there */
+		f.ev.remote_port = 40001;
+		see(p, f);
+		assert_int_equal(rows_of(p, NULL).n, 2);
+		/* nor does one that was not asked of a group */
+		f.ev.remote_port = 40002;
+		f.ev.dir = BH_IN;
+		f.ev.local_addr.b[15] = 8;
+		see(p, f);
+		f.ev.dir = BH_OUT;
+		f.ev.local_addr.b[15] = 7;
+		see(p, f);
+		assert_int_equal(rows_of(p, NULL).n, 3);
+	}
+}
+
 static void inside(_unused_ void **state)
 {
 	_cleanup_(bh_pairs_freep) struct bh_pairs *p = bh_pairs_new(64);
@@ -375,6 +416,7 @@ int main(void)
 		cmocka_unit_test(ends_as_it_began),
 		cmocka_unit_test(no_conversation),
 		cmocka_unit_test(udp_answers),
+		cmocka_unit_test(answers_of_a_group),
 		cmocka_unit_test(inside),
 		cmocka_unit_test(units),
 		cmocka_unit_test(least_recent_goes),

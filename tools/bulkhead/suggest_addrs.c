@@ -124,6 +124,13 @@ static size_t gather(const struct part *part, size_t n, struct who *ret)
 	return n_who;
 }
 
+static bool is_named(const struct who *who)
+{
+	return *who->remote && strcmp(who->remote, "world") != 0 &&
+	       strcmp(who->remote, "host") != 0 && strcmp(who->remote, "unassigned") != 0 &&
+	       strlen(who->remote) < BH_DRAFT_NAME;
+}
+
 /* The segment that they are in now, else what they are for. */
 static void name_class(const struct bh_suggesting *w, const struct who *who,
 		       char ret[BH_DRAFT_NAME])
@@ -132,8 +139,7 @@ static void name_class(const struct bh_suggesting *w, const struct who *who,
 	const struct bh_said *t = &w->said[w->saying[who->part[0].saying].from], *other;
 	char text[BH_CIDR_TEXT + 8] = "peer-";
 
-	if (*who->remote && strcmp(who->remote, "world") != 0 && strcmp(who->remote, "host") != 0 &&
-	    strcmp(who->remote, "unassigned") != 0 && strlen(who->remote) < BH_DRAFT_NAME) {
+	if (is_named(who)) {
 		(void)snprintf(ret, BH_DRAFT_NAME, "%s", who->remote);
 		return;
 	}
@@ -224,23 +230,32 @@ static void index_speaks(struct bh_suggesting *w)
 	}
 }
 
+static int add_speakers(struct bh_suggesting *w, const struct who *who, size_t n)
+{
+	if (add_class(w, who, n) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < who->n; i++) {
+		struct bh_speaks *s = bh_seen_grow(&w->speaks, &w->n_speaks, sizeof(*s));
+
+		if (!s)
+			return -ENOMEM;
+		*s = (struct bh_speaks){who->part[i].saying, w->d.n_seg - 1};
+	}
+	return 0;
+}
+
+/* Those that have a name first: no new one shall take it. */
 static int add_classes(struct bh_suggesting *w, const struct who *who, size_t n)
 {
 	size_t end;
 
-	for (size_t i = 0; i < n; i = end) {
-		for (end = i + 1; end < n && !by_sayings(&who[i], &who[end]); end++)
-			;
-		if (add_class(w, &who[i], end - i) < 0)
-			return -ENOMEM;
-		for (size_t j = 0; j < who[i].n; j++) {
-			struct bh_speaks *s = bh_seen_grow(&w->speaks, &w->n_speaks, sizeof(*s));
-
-			if (!s)
+	for (int named = 1; named >= 0; named--)
+		for (size_t i = 0; i < n; i = end) {
+			for (end = i + 1; end < n && !by_sayings(&who[i], &who[end]); end++)
+				;
+			if (is_named(&who[i]) == named && add_speakers(w, &who[i], end - i) < 0)
 				return -ENOMEM;
-			*s = (struct bh_speaks){who[i].part[j].saying, w->d.n_seg - 1};
 		}
-	}
 	w->n_class = w->d.n_seg - w->first_class;
 	index_speaks(w);
 	return 0;

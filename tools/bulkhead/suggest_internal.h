@@ -14,6 +14,7 @@ struct bh_said {
 	__u16 proto, port;
 	bool posture; /* the rule that allowed it requires one */
 	bool many;    /* all of @remote */
+	bool silent;  /* nothing was sent either way, as far as was told */
 	struct bh_addr addr;
 	const char *remote; /* segment of the live map, or "world" */
 	__u64 times;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include "../../agent/policy/port.h"
 #include "suggest_internal.h"
 #include "text.h"
 
@@ -76,7 +77,11 @@ static void name_of(const struct bh_spot *spot, char ret[BH_DRAFT_NAME])
 	while (n && strchr("*@-", word[n - 1]))
 		n--;
 	word[n] = '\0';
-	bh_draft_name(spot->kind == BH_SPOT_LOGINS ? "people" : word, ret);
+	/* as `init` calls it */
+	if (spot->kind == BH_SPOT_LOGINS)
+		(void)snprintf(ret, BH_DRAFT_NAME, "logins");
+	else
+		bh_draft_name(word, ret);
 }
 
 static size_t placed(struct bh_suggesting *w, const char *cgroup)
@@ -176,6 +181,19 @@ static int parse_addr(const char *text, struct bh_addr *ret)
 	return -EINVAL;
 }
 
+/* A word of a map means both families' types: then they are one saying. */
+static void say_icmp(struct bh_said *t)
+{
+	for (size_t i = 0; t->proto == IPPROTO_ICMPV6 && i < bh_n_icmp_names; i++) {
+		const struct bh_icmp_name *n = &bh_icmp_names[i];
+
+		if (n->v4 < 0 || (n->any_code ? n->v6 >> 8 != t->port >> 8 : n->v6 != t->port))
+			continue;
+		t->proto = IPPROTO_ICMP;
+		t->port = (__u16)n->v4;
+	}
+}
+
 static int add(struct bh_suggesting *w, const json_t *row, const struct bh_said *t)
 {
 	const char *why = no_rule(w, row, t);
@@ -187,6 +205,7 @@ static int add(struct bh_suggesting *w, const json_t *row, const struct bh_said 
 	if (!new)
 		return -ENOMEM;
 	*new = *t;
+	say_icmp(new);
 	return 0;
 }
 
@@ -226,6 +245,7 @@ static int on_row(struct bh_suggesting *w, const json_t *row)
 		.port = (__u16)bh_json_u64(row, "port"),
 		.posture = rule && rule->require_posture,
 		.many = !*ip && !inside,
+		.silent = !bh_json_u64(row, "packets"),
 		.remote = bh_json_str(row, "remote.segment"),
 		.times = bh_json_u64(row, "times"),
 		.first = bh_json_str(row, "first"),

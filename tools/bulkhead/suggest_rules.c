@@ -90,26 +90,38 @@ static const char *minute(const char *time, char ret[24])
 	return ret;
 }
 
+/* A UDP socket that was connected and sent nothing: only where it would be denied is it told of. */
+static bool is_silent(const struct bh_said *t)
+{
+	return t->silent && t->proto == IPPROTO_UDP;
+}
+
 static int say_why(const struct bh_suggesting *w, const struct bh_saying *c, char **ret)
 {
 	const char *first = w->said[c->from].first, *last = w->said[c->from].last;
-	char begun[24], ended[24];
+	char begun[24], ended[24], often[32] = "once";
+	bool many = false, silent = true, same;
 	uint64_t times = 0;
-	bool many = false;
 
 	for (size_t i = c->from; i < c->to; i++) {
 		const struct bh_said *t = &w->said[i];
 
 		times += t->times;
 		many |= t->many;
+		silent &= is_silent(t);
 		/* RFC 3339, all of them UTC: in the order of their letters */
 		if (strcmp(t->first, first) < 0)
 			first = t->first;
 		if (strcmp(t->last, last) > 0)
 			last = t->last;
 	}
-	return asprintf(ret, "seen %" PRIu64 " time%s, %s to %s%s", times, times == 1 ? "" : "s",
-			minute(first, begun), minute(last, ended),
+	if (times != 1)
+		(void)snprintf(often, sizeof(often), "%" PRIu64 " times", times);
+	same = !strcmp(minute(first, begun), minute(last, ended));
+	return asprintf(ret, "seen %s, %s%s%s%s%s", often, begun, same ? "" : " to ",
+			same ? "" : ended,
+			silent ? "; no datagram, it asked for its own address (ping, getaddrinfo)"
+			       : "",
 			many ? "; from or to more addresses than are kept, so all of their segment"
 			     : "") < 0
 		       ? -ENOMEM

@@ -14,12 +14,12 @@ static void put_words(FILE *out, const char *key, const struct bh_words *w, cons
 {
 	if (!w->n)
 		return;
-	fprintf(out, "%s%s: [", *lead, key);
+	fprintf(out, "%s%s: %s", *lead, key, w->n == 1 ? "" : "[");
 	for (size_t i = 0; i < w->n; i++) {
 		fputs(i ? ", " : "", out);
 		bh_draft_put_quoted(out, w->v[i].s);
 	}
-	fputc(']', out);
+	fputs(w->n == 1 ? "" : "]", out);
 	*lead = ", ";
 }
 
@@ -99,8 +99,11 @@ static void put_ports(FILE *out, const char *key, const struct bh_ports *p)
 static void put_kept(FILE *out, const char *name, const struct bh_segment *s, bool whole)
 {
 	const char *lead = "";
+	size_t n = 0;
 
-	fprintf(out, "  %s: { match: [", name);
+	for (size_t i = 0; i < s->n_match; i++)
+		n += has_part(&s->match[i], whole);
+	fprintf(out, "  %s: { match: %s", name, n == 1 ? "" : "[");
 	for (size_t i = 0; i < s->n_match; i++) {
 		if (!has_part(&s->match[i], whole))
 			continue;
@@ -108,7 +111,7 @@ static void put_kept(FILE *out, const char *name, const struct bh_segment *s, bo
 		put_match(out, &s->match[i], whole);
 		lead = ", ";
 	}
-	fputc(']', out);
+	fputs(n == 1 ? "" : "]", out);
 	put_labels(out, s);
 	if (!whole)
 		put_ports(out, "listen", &s->listen);
@@ -184,23 +187,47 @@ static void put_segment(FILE *out, const struct bh_suggesting *w, size_t i)
 	fputs(" } }\n", out);
 }
 
-static void put_segments(FILE *out, const struct bh_suggesting *w)
+static int by_name(const void *x, const void *y)
+{
+	const struct bh_draft_seg *const *a = x, *const *b = y;
+
+	return strcmp((*a)->name, (*b)->name);
+}
+
+static int put_units(FILE *out, const struct bh_suggesting *w)
+{
+	const struct bh_draft *d = &w->d;
+	const struct bh_draft_seg **v = calloc(d->n_local, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	for (size_t i = 1; i < d->n_local; i++)
+		v[i - 1] = &d->seg[i];
+	qsort(v, d->n_local - 1, sizeof(*v), by_name);
+	for (size_t i = 1; i < d->n_local; i++)
+		put_segment(out, w, (size_t)(v[i - 1] - d->seg));
+	free(v);
+	return 0;
+}
+
+static int put_segments(FILE *out, const struct bh_suggesting *w)
 {
 	const struct bh_map *live = w->ask->live;
 	bool host = live && live->segment[BH_SEG_HOST].def[BH_OUT] == BH_DENY;
 
 	if (w->d.n_seg == 1 && !host) {
 		fputs("segments: {}\n", out);
-		return;
+		return 0;
 	}
 	fputs("segments:\n", out);
 	put_host(out, live);
-	for (size_t i = 1; i < w->d.n_local; i++)
-		put_segment(out, w, i);
+	if (put_units(out, w) < 0)
+		return -ENOMEM;
 	if (w->d.n_seg > w->d.n_local)
 		fputs("  # addresses; those that did the same things are one segment\n", out);
 	for (size_t i = w->d.n_local; i < w->d.n_seg; i++)
 		put_segment(out, w, i);
+	return 0;
 }
 
 static void put_rules(FILE *out, const struct bh_draft *d)
@@ -280,10 +307,10 @@ int bh_suggest_text(const struct bh_suggesting *w, char **ret, size_t *ret_len)
 	if (!out)
 		return -ENOMEM;
 	put_head(out, w);
-	put_segments(out, w);
+	bad = put_segments(out, w) < 0;
 	put_rules(out, &w->d);
 	put_failsafes(out, w->ask->live);
-	bad = ferror(out) != 0;
+	bad |= ferror(out) != 0;
 	if (fclose(out) || bad) {
 		free(text);
 		return -ENOMEM;
