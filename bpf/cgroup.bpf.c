@@ -233,8 +233,23 @@ __inline int bh_call_tcp(const struct bh_run *run, struct bh_session *s, struct 
 	return bh_verdict(run, c, &r, BH_TELL_BEGIN);
 }
 
+/*
+ * By connect() a conversation begins, also one of which no datagram ever follows (getaddrinfo, ping,
+ * a resolver that waits): it is told of here, and not again by the datagram.
+ */
+__subprog int bh_call_udp_begin(const struct bh_run *run, struct bpf_sock *sk, struct bh_conv *c,
+				const struct bh_ruling *r)
+{
+	struct bh_udp *u = bpf_sk_storage_get(&bh_udp, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!u || bh_udp_slot_of(u, c))
+		return BH_OK;
+	bh_udp_asks(u, sk, c, run->gen, r);
+	return bh_verdict(run, c, r, BH_TELL_BEGIN);
+}
+
 /* The datagram itself is judged and counted when it leaves; here only: may it, at all? */
-__inline int bh_call_udp(const struct bh_run *run, struct bh_conv *c)
+__inline int bh_call_udp(const struct bh_run *run, struct bpf_sock *sk, struct bh_conv *c)
 {
 	struct bh_ruling r;
 
@@ -251,10 +266,9 @@ __inline int bh_call_udp(const struct bh_run *run, struct bh_conv *c)
 		c->talk.port = c->remote_port;
 	}
 	bh_policy_judge(run, &c->talk, &r);
-	/* where the call would be denied it is told of: no datagram may ever follow a connect() */
-	if (r.pass && c->hook == BH_HOOK_SENDMSG)
-		return BH_OK;
-	return bh_verdict(run, c, &r, BH_TELL_WOULD);
+	if (!r.pass)
+		return bh_verdict(run, c, &r, BH_TELL_DENY);
+	return c->hook == BH_HOOK_CONNECT ? bh_call_udp_begin(run, sk, c, &r) : BH_OK;
 }
 
 /*
@@ -333,7 +347,7 @@ __inline int bh_call_judge(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
 		return BH_OK;
 	if (reason != BH_CONTINUE)
 		return bh_verdict_named(run, c, reason);
-	return s ? bh_call_tcp(run, s, c) : bh_call_udp(run, c);
+	return s ? bh_call_tcp(run, s, c) : bh_call_udp(run, sk, c);
 }
 
 __subprog int bh_call(struct bpf_sock_addr *ctx, const struct bh_said *said, enum bh_hook hook)

@@ -456,4 +456,25 @@ __global int bh_udp_remember(struct bh_udp *u, const struct bh_conv *c, __u64 ge
 	return 0;
 }
 
+/* XDP may no longer refuse for this socket: answers come that only the socket can tell. */
+__inline void bh_udp_starts(struct bpf_sock *sk)
+{
+	struct bh_bound *bound = bpf_sk_storage_get(&bh_bound, sk, 0, 0);
+	struct bh_listener *l = bound ? bpf_map_lookup_elem(&bh_listeners, &bound->key) : 0;
+
+	if (l && l->flags & BH_LISTEN_RECV_ONLY)
+		__sync_fetch_and_and(&l->flags, ~BH_LISTEN_RECV_ONLY);
+}
+
+__inline void bh_udp_asks(struct bh_udp *u, struct bpf_sock *sk, const struct bh_conv *c, __u64 gen,
+			  const struct bh_ruling *r)
+{
+	bh_udp_starts(sk);
+	bh_udp_remember(u, c, gen, r);
+	if (bh_addr_is_group(&c->remote_addr)) {
+		u->group_port = c->remote_port;
+		u->group_ns = bpf_ktime_get_boot_ns();
+	}
+}
+
 #endif

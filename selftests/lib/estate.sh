@@ -77,10 +77,6 @@ global
 	log 127.0.0.1:514 local0
 	user haproxy
 	group haproxy
-# Its own would connect to the name server and ask nothing: what a map allows and no datagram
-# follows is in no history.
-resolvers default
-	hold valid 1s
 defaults
 	mode http
 	log global

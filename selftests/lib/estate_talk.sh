@@ -162,6 +162,7 @@ fd77::7 haproxy tcp/80
 10.77.0.8 haproxy tcp/80
 logins haproxy tcp/80
 haproxy nginx tcp/8080
+haproxy unbound udp/53
 nginx lighttpd tcp/8000
 nginx memcached tcp/11211
 warmer memcached tcp/11211
