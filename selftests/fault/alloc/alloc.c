@@ -3,14 +3,17 @@
  * alloc.c - lets one allocation of a program fail: the n-th of all its threads, in whichever library
  * it is made. To be preloaded; used by selftests/fault/memory.sh.
  *
- * BH_ALLOC names a file of four numbers (struct plan) that both sides map; who sets @nth sets @seen
+ * BH_ALLOC names a file of numbers (struct plan) that both sides map; who sets @nth sets @seen
  * and @hits to 0 before.
  */
+#include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -18,6 +21,7 @@ struct plan {
 	uint64_t nth;  /* 0: none */
 	uint64_t more; /* how many after it fail, too */
 	uint64_t seen, hits;
+	uint64_t yaml; /* the last one was libfyaml's own, which does not look at each */
 };
 
 static struct plan *plan;
@@ -34,12 +38,27 @@ __attribute__((constructor)) static void plan_open(void)
 	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
 	void *p;
 
+	/* the first one asks for memory */
+	(void)backtrace(&p, 1);
 	if (fd < 0)
 		return;
 	p = mmap(NULL, sizeof(*plan), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	(void)close(fd);
 	if (p != MAP_FAILED)
 		plan = p;
+}
+
+/* It may have gone by way of libc. */
+static bool is_yaml(void)
+{
+	void *frame[8];
+	int n = backtrace(frame, 8);
+	Dl_info at;
+
+	for (int i = 0; i < n; i++)
+		if (dladdr(frame[i], &at) && at.dli_fname && strstr(at.dli_fname, "libfyaml"))
+			return true;
+	return false;
 }
 
 static bool fails(void)
@@ -52,6 +71,7 @@ static bool fails(void)
 	if (n < nth || n - nth > plan->more)
 		return false;
 	(void)__atomic_add_fetch(&plan->hits, 1, __ATOMIC_RELAXED);
+	plan->yaml = is_yaml();
 	errno = ENOMEM;
 	return true;
 }
