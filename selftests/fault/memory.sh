@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # A commit in which an allocation fails, or all from one on, in the agent or any of its libraries: the
 # new map is enforced and on the disk, or the old one is, never something of both; the next apply is
-# taken. Only libfyaml, which does not look at each of its own, may end the agent: the next one finds
-# one of both. A kernel that kills the agent for want of memory: vm/guest/clock.sh.
+# taken. Only libfyaml and glibc's fts_open(), which do not look at each of their own, may end the agent: the
+# next one finds one of both. A kernel that kills the agent for want of memory: vm/guest/clock.sh.
 # Run by selftests/run; FAULT=full tries every allocation.
 # LIMIT_S=900
 set -uo pipefail
@@ -49,7 +49,7 @@ fail() { # what more
 		agent_start shop eth1=auto || from=0
 		[[ $(whole shop) =~ ^(one|two)$ ]] || { wrong=$((wrong + 1)); echo "# $(whole shop)"; }
 	done
-	is "$1: $tried tried, $unsaid without an answer, $ends ends in libfyaml: wrong" 0 "$wrong"
+	is "$1: $tried tried, $unsaid without an answer, $ends ends in libraries: wrong" 0 "$wrong"
 	check "$1: many are not taken ($((refused + unsaid)))" [ $(((refused + unsaid) * 3)) -gt "$tried" ]
 	check "$1: the next map is taken" apply shop one
 	is "$1: and enforced" one "$(whole shop)"

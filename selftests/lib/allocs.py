@@ -5,7 +5,7 @@ allocs.py CONTROL-SOCKET STATE-DIR PLAN PID ONE.yaml TWO.yaml HOW-MANY MORE FROM
 
 PLAN is what alloc.c maps; HOW-MANY of the allocations of an apply are tried, 0 for each of them; MORE
 that come after it fail, too; FROM is the first. Prints "# ..." for what is wrong, then "tried refused
-unsaid wrong died": where the agent ended inside libfyaml, which does not look at each, or 0.
+unsaid wrong died": where the agent ended inside a library that does not look at each, or 0.
 """
 import json
 import mmap
