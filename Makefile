@@ -56,8 +56,9 @@ UNIT_SRC  := $(wildcard selftests/unit/*.c)
 ROOT_SRC  := $(foreach dir,datapath model net fault bench helpers,$(wildcard selftests/$(dir)/*.c))
 FUZZ_SRC  := $(wildcard selftests/fuzz/*.c)
 INJECT_SRC := $(wildcard selftests/fault/inject/*.c)
+ALLOC_SRC := $(wildcard selftests/fault/alloc/*.c)
 MAIN_SRC  := $(wildcard agent/main.c tools/bulkhead/main.c)
-ALL_SRC   := $(LIB_SRC) $(CLI_SRC) $(MAIN_SRC) $(TLIB_SRC) $(UNIT_SRC) $(ROOT_SRC) $(FUZZ_SRC) $(INJECT_SRC)
+ALL_SRC   := $(LIB_SRC) $(CLI_SRC) $(MAIN_SRC) $(TLIB_SRC) $(UNIT_SRC) $(ROOT_SRC) $(FUZZ_SRC) $(INJECT_SRC) $(ALLOC_SRC)
 
 BPF_OBJ   := $(BPF_SRC:%.c=$(BUILD)/%.o)
 SKEL      := $(if $(BPF_SRC),$(BUILD)/bulkhead.skel.h)
@@ -68,7 +69,7 @@ PROGRAMS  := $(if $(wildcard agent/main.c),$(BUILD)/bulkheadd) \
 	     $(if $(wildcard tools/bulkhead/main.c),$(BUILD)/bulkhead)
 UNIT_BIN  := $(UNIT_SRC:selftests/%.c=$(BUILD)/test/%)
 ROOT_BIN  := $(ROOT_SRC:selftests/%.c=$(BUILD)/test/%)
-INJECT    := $(if $(INJECT_SRC),$(BUILD)/test/inject)
+INJECT    := $(if $(INJECT_SRC),$(BUILD)/test/inject) $(if $(ALLOC_SRC),$(BUILD)/test/alloc.so)
 REPLAY    := $(FUZZ_SRC:selftests/%.c=$(BUILD)/test/%)
 FUZZERS   := $(FUZZ_SRC:selftests/fuzz/%.c=$(BUILD)/fuzz/%)
 MAN       := $(patsubst tools/man/%.scd,$(BUILD)/man/%,$(wildcard tools/man/*.scd))
@@ -222,6 +223,12 @@ $(BUILD)/test/fuzz/%: $(BUILD)/san/selftests/fuzz/%.o \
 	$(Q)$(CC) $(SAN) $^ $(PKG_LIBS) -o $@
 
 # Lets system calls of the agent fail; see there.
+# Is preloaded: what calls it must find it, and it must not be called for what it does itself.
+$(BUILD)/test/alloc.so: $(ALLOC_SRC) $(BUILD)/.flags
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -fPIC -fno-builtin -shared $(ALLOC_SRC) -o $@
+
 $(BUILD)/test/inject: $(INJECT_SRC:%.c=$(BUILD)/obj/%.o)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)

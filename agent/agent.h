@@ -89,7 +89,11 @@ struct bh_live {
 	struct bh_numbers *numbers; /* never NULL */
 	struct bh_origin origin;
 	bool capped; /* `bulkhead mode observe`: nothing but what is denied by name */
+	/* What the wall clock was ahead of boot time when `until` became boot time. */
+	int64_t ahead_s;
 };
+/* The kernel's deadlines are those of another run of the agent. */
+#define BH_AHEAD_UNKNOWN INT64_MIN
 
 #define BH_TROUBLE_MAX 256
 
@@ -151,7 +155,8 @@ struct bh_agent {
 	char hooks_trouble[BH_TROUBLE_MAX];  /* what is missing can't be put back */
 	char births_trouble[BH_TROUBLE_MAX]; /* the tree of cgroups can't be watched */
 	char config_trouble[BH_TROUBLE_MAX]; /* the settings are not those of the file, and why */
-	char users_trouble[BH_TROUBLE_MAX];  /* with the users of now the map can't be compiled */
+	char users_trouble
+		[BH_TROUBLE_MAX]; /* with the users or the clock of now the map can't be compiled */
 	char prom_trouble[BH_TROUBLE_MAX];   /* the file of metrics can't be written */
 	char scrape_trouble[BH_TROUBLE_MAX]; /* they can't be served */
 	struct bh_nic_row *nic;		     /* nics.c */
@@ -266,7 +271,9 @@ void bh_agent_relieve(struct bh_agent *a);
 /* bh_holds_push() of what is live; what goes wrong is logged. */
 void bh_agent_holds_again(struct bh_agent *a);
 
-/* The live map again with the users of now; nothing happens if they mean the same. */
+/* The wall clock was set, and rules end at other times than the kernel thinks. */
+bool bh_agent_clock_was_set(const struct bh_agent *a);
+/* The live map again with the users and the clock of now; nothing happens if they mean the same. */
 int bh_agent_recompile(struct bh_agent *a, struct bh_diags *d);
 
 /* Write the state as it is now, with @l as the map of generation @gen. */

@@ -2,7 +2,8 @@
 /*
  * commit.c - from a text to an enforced generation. Until bh_kern_publish() nothing that counts
  * is changed, and what is on the disk by then can be taken back: a refused map leaves no trace.
- * Called by verb_apply.c, by restore.c at start and by watch.c when users changed.
+ * Called by verb_apply.c, by restore.c at start and by watch.c when users changed or the
+ * clock was set.
  */
 #include <errno.h>
 #include <string.h>
@@ -40,15 +41,35 @@ void bh_commit_clear(struct bh_commit *c)
 
 /* --- text to tables ------------------------------------------------------------------------ */
 
+static int64_t ahead_s(const struct bh_instant *now)
+{
+	return now->wall_s - (int64_t)(now->boot_ns / 1000000000);
+}
+
+/* Both parts are whole seconds: one of difference is none. Slewing moves boot time, too. */
+bool bh_agent_clock_was_set(const struct bh_agent *a)
+{
+	struct bh_instant now = bh_agent_now(a);
+	const struct bh_live *l = &a->live;
+	int64_t ahead = ahead_s(&now);
+
+	for (size_t i = 0; l->map && i < l->map->n_rule; i++)
+		if (l->map->rule[i].until_s)
+			return l->ahead_s == BH_AHEAD_UNKNOWN || ahead > l->ahead_s + 1 ||
+			       ahead < l->ahead_s - 1;
+	return false;
+}
+
 static int compile(const struct bh_agent *a, struct bh_live *l, struct bh_diags *d)
 {
+	struct bh_instant now = bh_agent_now(a);
 	int r;
 
 	l->numbers = bh_numbers_copy(a->live.numbers);
 	if (!l->numbers)
 		return -ENOMEM;
-	r = bh_compile(l->map, l->numbers, &a->users, &bh_limits_default, bh_agent_now(a), d,
-		       &l->compiled);
+	l->ahead_s = ahead_s(&now);
+	r = bh_compile(l->map, l->numbers, &a->users, &bh_limits_default, now, d, &l->compiled);
 	if (r == 0)
 		bh_live_cap(l, a->live.capped || a->boot_observe);
 	return r;
@@ -301,6 +322,7 @@ int bh_agent_recompile(struct bh_agent *a, struct bh_diags *d)
 {
 	_cleanup_(bh_commit_clear) struct bh_commit c = {0};
 	_cleanup_(bh_live_clear) struct bh_live l = {0};
+	bool clock = bh_agent_clock_was_set(a);
 	char now[65], live[65];
 	int r;
 
@@ -312,14 +334,16 @@ int bh_agent_recompile(struct bh_agent *a, struct bh_diags *d)
 		return r;
 	bh_compiled_digest(l.compiled, now);
 	bh_compiled_digest(a->live.compiled, live);
-	if (!strcmp(now, live))
+	if (!clock && !strcmp(now, live))
 		return 0;
 	r = bh_agent_commit(a, &l, &c, d);
 	if (r < 0)
 		return r;
-	bh_notice("generation %llu: users or groups of the map changed",
-		  (unsigned long long)c.generation);
-	bh_past_note(a, &(struct bh_past_note){.how = BH_HOW_USERS}, NULL);
-	bh_record_agent(a, "users", json_pack("{s:{s:i}}", "counts", "cut", MAX(c.cut, 0)));
+	bh_notice("generation %llu: %s", (unsigned long long)c.generation,
+		  clock ? "rules end by the clock, which was set or is looked at anew"
+			: "users or groups of the map changed");
+	bh_past_note(a, &(struct bh_past_note){.how = clock ? BH_HOW_CLOCK : BH_HOW_USERS}, NULL);
+	bh_record_agent(a, clock ? "clock" : "users",
+			json_pack("{s:{s:i}}", "counts", "cut", MAX(c.cut, 0)));
 	return 0;
 }

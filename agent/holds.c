@@ -176,6 +176,19 @@ static int save(const struct bh_agent *a, struct bh_diags *d)
 	return r ? r : bh_seal_write(path, &holds_seal, body, NULL, d);
 }
 
+/*
+ * What is left by the wall clock, and never more than it was given: that clock may stand in the past,
+ * by years where it has no battery.
+ */
+static __u64 left_ns(const struct bh_hold_note *n, int64_t now_ms)
+{
+	int64_t left_ms = MAX(n->until_ms - now_ms, (int64_t)1);
+
+	if (n->until_ms > n->at_ms)
+		left_ms = MIN(left_ms, n->until_ms - n->at_ms);
+	return (__u64)left_ms * 1000000ull;
+}
+
 /* Of another boot: a quarantine goes on by the wall clock, a grant is void. */
 static void after_boot(struct bh_agent *a, struct bh_holds *h)
 {
@@ -186,8 +199,7 @@ static void after_boot(struct bh_agent *a, struct bh_holds *h)
 		struct bh_hold_note *n = &h->hold[i].note;
 
 		if (n->until_ms)
-			n->until_ns =
-				now_ns + (__u64)MAX(n->until_ms - now_ms, (int64_t)1) * 1000000ull;
+			n->until_ns = now_ns + left_ns(n, now_ms);
 	}
 	while (h->n_granted)
 		(void)bh_granted_remove(h, h->granted[0].id);

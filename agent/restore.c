@@ -125,6 +125,7 @@ static int know_again(struct bh_agent *a, struct bh_state *s, struct bh_diags *d
 	if (strcmp(basis, s->basis) != 0)
 		return -ESTALE;
 	take_origin(s, &l.origin);
+	l.ahead_s = BH_AHEAD_UNKNOWN;
 	bh_live_clear(&a->live);
 	a->live = l;
 	l = (struct bh_live){0};

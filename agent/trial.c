@@ -241,6 +241,7 @@ static int know(struct bh_agent *a, struct bh_state *s, struct bh_diags *d, stru
 	l.origin.file = TAKE_PTR(s->file);
 	l.origin.by = TAKE_PTR(s->by);
 	l.origin.at_ms = s->at_ms;
+	l.ahead_s = BH_AHEAD_UNKNOWN;
 	*ret = l;
 	l = (struct bh_live){0};
 	return 0;

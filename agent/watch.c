@@ -74,7 +74,7 @@ static void users_failed(struct bh_agent *a, const struct bh_diags *d, int r)
 
 	memcpy(before, a->users_trouble, sizeof(before));
 	snprintf(a->users_trouble, sizeof(a->users_trouble),
-		 "users or groups changed and the map can't be compiled with them: %s",
+		 "users, groups or the clock changed and the map can't be compiled with them: %s",
 		 d->n ? d->list[d->n - 1].text : strerror(-r));
 	if (!strcmp(before, a->users_trouble))
 		return;
@@ -87,14 +87,15 @@ static void watch_users(struct bh_agent *a, bool now)
 	_cleanup_diags_ struct bh_diags d = {0};
 	int64_t mtime = newest_mtime();
 	uint64_t boot_ns = a->clock->boot_ns();
+	bool clock = bh_agent_clock_was_set(a);
 	int r;
 
-	if (!now && !a->users_trouble[0] && mtime == a->users_mtime &&
+	if (!now && !clock && !a->users_trouble[0] && mtime == a->users_mtime &&
 	    boot_ns - a->users_ns < USERS_NS)
 		return;
 	a->users_mtime = mtime;
 	a->users_ns = boot_ns;
-	if (!names_users(a->live.map)) {
+	if (!clock && !names_users(a->live.map)) {
 		a->users_trouble[0] = '\0';
 		return;
 	}

@@ -12,7 +12,7 @@ BUILD_DEBIAN="clang libclang-rt-14-dev llvm gcc make pkg-config libbpf-dev bpfto
 	clang-tidy shellcheck python3 python3-jsonschema python3-yaml iproute2 iputils-ping socat tcpdump
 	systemd strace graphviz"
 DEMO_DEBIAN="nginx-light redis-server redis-tools curl iproute2 python3 bpftool"
-VM_DEBIAN="qemu-system-x86 busybox-static kmod cpio xz-utils binutils"
+VM_DEBIAN="e2fsprogs qemu-system-x86 busybox-static kmod cpio xz-utils binutils"
 PACKAGE_DEBIAN="debhelper dpkg-dev lintian po-debconf python3 rpm rpmlint"
 COLLECTORS_DEBIAN="pmacct nfdump libfixbuf-tools iproute2 iputils-ping python3"
 CONSUMERS_DEBIAN="prometheus prometheus-node-exporter"
@@ -23,7 +23,7 @@ BUILD_FEDORA="clang compiler-rt llvm gcc make pkgconf libbpf-devel bpftool elfut
 	ShellCheck python3 python3-jsonschema python3-pyyaml iproute iputils socat tcpdump
 	systemd strace graphviz"
 DEMO_FEDORA="nginx redis curl iproute python3 bpftool"
-VM_FEDORA="qemu-system-x86-core busybox kmod cpio xz binutils"
+VM_FEDORA="e2fsprogs qemu-system-x86-core busybox kmod cpio xz binutils"
 PACKAGE_FEDORA="python3 rpm-build rpmlint"
 COLLECTORS_FEDORA="nfdump iproute iputils python3"
 CONSUMERS_FEDORA="golang-github-prometheus golang-github-prometheus-node-exporter"

@@ -23,6 +23,7 @@ enum bh_how {
 	BH_HOW_USERS, /* the users of the map changed */
 	BH_HOW_MODE,  /* `bulkhead mode` */
 	BH_HOW_START, /* the agent put it on when it started */
+	BH_HOW_CLOCK, /* the wall clock was set, and the map has rules that end by it */
 };
 
 enum bh_confirm_state { BH_CONFIRMED, BH_UNCONFIRMED, BH_REVERTED };

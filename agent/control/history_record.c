@@ -10,7 +10,7 @@
 
 static const char *const hows[] = {
 	[BH_HOW_APPLY] = "apply", [BH_HOW_ROLLBACK] = "rollback", [BH_HOW_USERS] = "users",
-	[BH_HOW_MODE] = "mode",	  [BH_HOW_START] = "start",
+	[BH_HOW_MODE] = "mode",	  [BH_HOW_START] = "start",	  [BH_HOW_CLOCK] = "clock",
 };
 
 static const char *const states[] = {

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* state.c - see state.h. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 #include "../base/io.h"
 #include "seal.h"
 #include "state.h"
@@ -32,18 +35,19 @@ static int save(const char *dir, const struct bh_seal *seal, const json_t *body,
 	return r ? r : bh_seal_write(path, seal, body, old, d);
 }
 
+/* The way back asks for no memory: that there is none may be why it is gone. */
 static void undo(const char *dir, const struct bh_seal *seal)
 {
-	_cleanup_free_ char *path = NULL, *old = NULL;
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char path[PATH_MAX], old[PATH_MAX];
 
-	if (path_of(dir, seal->kind, &path) < 0 || asprintf(&old, "%s.old", path) < 0) {
-		old = NULL;
+	if (fd < 0 || snprintf(path, sizeof(path), "%s/%s", dir, seal->kind) >= PATH_MAX ||
+	    snprintf(old, sizeof(old), "%s/%s.old", dir, seal->kind) >= PATH_MAX)
 		return;
-	}
 	/* none before it: then this one was the first */
 	if (rename(old, path) < 0 && errno == ENOENT)
 		(void)unlink(path);
-	(void)bh_dir_sync_of(path);
+	(void)fsync(fd);
 }
 
 void bh_state_undo(const char *dir)

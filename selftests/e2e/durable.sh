@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # What a change has put on the disk by the time its caller hears of it: the record of the audit log
-# and the state, each synced, the state by way of a new name and its directory. No test can take the
-# power away, so the agent's own calls are looked at. Run by selftests/run.
+# and the state, each synced, the state by way of a new name and its directory. The agent's own
+# calls are looked at; power that goes: fault/power.sh, vm/power.sh. Run by selftests/run.
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh
 . "$(dirname "$0")/../lib/host.sh"

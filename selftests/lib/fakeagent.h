@@ -18,9 +18,11 @@
 
 static char test_dir[64]; /* /tmp/bh-test-PID */
 
+static int64_t test_clock_set_ms; /* by so much */
+
 static int64_t test_wall_ms(void)
 {
-	return 1767225600000; /* 2026-01-01T00:00:00Z */
+	return 1767225600000 + test_clock_set_ms; /* 2026-01-01T00:00:00Z */
 }
 
 static uint64_t test_boot_ns(void)

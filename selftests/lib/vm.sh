@@ -10,6 +10,7 @@
 #	vm_add FILE [PLACE], vm_add_tree PATH..., vm_add_tool NAME..., vm_add_python MODULE...
 #	vm_image_end DIR               packs it
 #	vm_boot DIR KERNEL CPUS MEMORY_MB SECONDS [KERNEL ARGUMENTS...]
+#	vm_machine DIR KERNEL CPUS MEMORY_MB [KERNEL ARGUMENTS...]      only says how: VM_QEMU
 #
 # The guest runs selftests/vm/guest/init. It speaks by two serial lines: the console is
 # DIR/console, what it hands back (a row of tar archives) is unpacked in DIR/out.
@@ -173,14 +174,20 @@ vm_image_end() { # directory
 # it is translated, so another CPU may go on running the int3 that text_poke_bp() already took away
 # (QEMU, "accel/tcg: Always lock pages before translation"); the guest then panics in any function
 # with a static key. As two guests run side by side, the host's cores are busy all the same.
+vm_machine() { # directory kernel cpus memory_mb [kernel arguments...]
+	local dir=$1 kernel=$2 cpus=$3 memory=$4
+	shift 4
+	VM_QEMU=(qemu-system-x86_64 -accel "tcg,thread=single" -cpu max -smp "$cpus" -m "$memory"
+		-nodefaults -no-reboot -display none -serial "file:$dir/console"
+		-serial "file:$dir/out.tar" -kernel "$kernel/boot/vmlinuz-$(vm_release "$kernel")"
+		-initrd "$dir/initrd"
+		-append "console=ttyS0 quiet loglevel=4 panic=-1 tsc=unstable $*")
+}
+
 vm_boot() { # directory kernel cpus memory_mb seconds [kernel arguments...]
-	local dir=$1 kernel=$2 cpus=$3 memory=$4 limit=$5 status
-	shift 5
-	timeout -k 5 "$limit" qemu-system-x86_64 -accel tcg,thread=single -cpu max -smp "$cpus" \
-		-m "$memory" -nodefaults -no-reboot -display none -serial "file:$dir/console" \
-		-serial "file:$dir/out.tar" -kernel "$kernel/boot/vmlinuz-$(vm_release "$kernel")" \
-		-initrd "$dir/initrd" \
-		-append "console=ttyS0 quiet loglevel=4 panic=-1 tsc=unstable $*" > "$dir/qemu" 2>&1 < /dev/null
+	local dir=$1 limit=$5 status
+	vm_machine "${@:1:4}" "${@:6}"
+	timeout -k 5 "$limit" "${VM_QEMU[@]}" > "$dir/qemu" 2>&1 < /dev/null
 	status=$?
 	mkdir -p "$dir/out"
 	tar -x --ignore-zeros -C "$dir/out" -f "$dir/out.tar" 2> /dev/null

@@ -52,7 +52,12 @@ def whole(agent, directory):
     return name
 
 
-try:
-    print(whole(Agent(sys.argv[1]), sys.argv[2]))
-except (OSError, ValueError, LookupError, TypeError) as e:
-    print(f"can't tell: {e!r}")
+def answer(path, directory):
+    try:
+        return whole(Agent(path), directory)
+    except (OSError, ValueError, LookupError, TypeError) as e:
+        return f"can't tell: {e!r}"
+
+
+if __name__ == "__main__":
+    print(answer(sys.argv[1], sys.argv[2]))

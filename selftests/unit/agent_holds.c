@@ -455,6 +455,30 @@ static void after_a_restart_and_a_reboot(void **state)
 	expect(a, GRANT("\"rule\":\"free\",\"for_s\":600"), 0, "\"id\":2");
 }
 
+/* By the clock of the next boot: what is left, at least a moment, and never more than was given. */
+static void another_clock(void **state)
+{
+	static const struct {
+		int64_t set_s;
+		__u64 least_s, most_s;
+	} table[] = {{600, 2999, 3001}, {7200, 0, 1}, {-86400ll * 3650, 3599, 3601}};
+	_cleanup_diags_ struct bh_diags d = {0};
+	struct bh_agent *a = *state;
+
+	apply(a, MAP("one"));
+	hold(a, "web.service", "\"for_s\":3600,");
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		__u64 left_s;
+
+		another_boot();
+		test_clock_set_ms = table[i].set_s * 1000;
+		assert_int_equal(bh_holds_load(a, &d), 0);
+		test_clock_set_ms = 0;
+		left_s = (a->holds->hold[0].note.until_ns - a->clock->boot_ns()) / 1000000000;
+		assert_in_range(left_s, table[i].least_s, table[i].most_s);
+	}
+}
+
 static void damaged(void **state)
 {
 	_cleanup_diags_ struct bh_diags d = {0};
@@ -540,6 +564,7 @@ int main(void)
 		TEST(many_prefixes),
 		TEST(no_map_yet),
 		TEST(after_a_restart_and_a_reboot),
+		TEST(another_clock),
 		TEST(damaged),
 		TEST(a_full_disk),
 	};

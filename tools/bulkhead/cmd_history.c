@@ -61,6 +61,7 @@ static char *how(const json_t *row)
 		return strdup(is_capped(row) ? "mode observe" : "mode enforce");
 	return strdup(!strcmp(word, "apply")   ? "applied"
 		      : !strcmp(word, "users") ? "users changed"
+		      : !strcmp(word, "clock") ? "clock set"
 					       : word);
 }
 

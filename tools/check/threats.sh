@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Every test that docs/threats.md names exists and is run; every bypass test and each of the 46
-# classes is in it.
+# classes is in it. The tests of each fault in docs/testing.md, too.
 set -uo pipefail
 python3 - <<'PY'
 import pathlib, re, sys
@@ -38,6 +38,14 @@ for i in range(1, 47):
         bad.append(f"docs/threats.md: class {i} has neither a test nor a reason")
 if len(named) < 40:
     bad.append(f"docs/threats.md: only {len(named)} tests could be read")
+
+page = pathlib.Path("docs/testing.md").read_text()
+faults = dict(re.findall(r"^\| (F\d+) \|.*\| ([^|]*) \|$", page, re.M))
+for where in re.findall(r"`([a-z0-9]+/[a-z0-9_./]+)`", " ".join(faults.values())):
+    if not any((tests / (where + end)).exists() for end in ("", ".c")):
+        bad.append(f"docs/testing.md: {where}: no such test")
+if len(faults) < 20:
+    bad.append(f"docs/testing.md: only {len(faults)} faults could be read")
 
 print("\n".join(bad) if bad else f"{len(named)} tests are named")
 sys.exit(bool(bad))
