@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* read.c - files below the root of struct bh_claims_opts, from the filesystem that is meant. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include "claims_internal.h"
+
+/* linux/magic.h of Linux 6.1 has it; that of older headers has not */
+#ifndef EFIVARFS_MAGIC
+#define EFIVARFS_MAGIC 0xde5e81e4
+#endif
+
+static const unsigned long magics[BH_FS_MAX] = {
+	[BH_FS_PROC] = PROC_SUPER_MAGIC,     [BH_FS_SYS] = SYSFS_MAGIC,
+	[BH_FS_SECURITY] = SECURITYFS_MAGIC, [BH_FS_EFIVAR] = EFIVARFS_MAGIC,
+	[BH_FS_SELINUX] = SELINUX_MAGIC,
+};
+
+/* Paths on which the kernel itself puts links. */
+static bool has_links(const char *path)
+{
+	static const char *const trees[] = {"proc/self/", "sys/dev/", "sys/class/", "dev/", "run/"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(trees); i++)
+		if (!strncmp(path, trees[i], strlen(trees[i])))
+			return true;
+	return false;
+}
+
+static int check_fs(const struct bh_claims *c, enum bh_claim_fs fs, int fd)
+{
+	unsigned long want = c->opts.magic[fs] ? c->opts.magic[fs] : magics[fs];
+	struct statfs st;
+
+	if (fs == BH_FS_ANY)
+		return 0;
+	if (fstatfs(fd, &st) < 0)
+		return -errno;
+	return (unsigned long)st.f_type == want ? 0 : -EXDEV;
+}
+
+int bh_claim_open(const struct bh_claims *c, enum bh_claim_fs fs, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (__u64)(flags | O_CLOEXEC),
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS |
+			   (has_links(path) ? 0 : RESOLVE_NO_SYMLINKS),
+	};
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	/* -EAGAIN: something was renamed while it looked for a way that stays below the root */
+	for (int i = 0; i < 3; i++) {
+		fd = (int)syscall(SYS_openat2, c->opts.root_fd, path, &how, sizeof(how));
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	if (fd < 0)
+		return -errno;
+	r = check_fs(c, fs, fd);
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+ssize_t bh_claim_bytes(const struct bh_claims *c, enum bh_claim_fs fs, const char *path, void *ret,
+		       size_t room)
+{
+	_cleanup_close_ int fd = bh_claim_open(c, fs, path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
+	size_t n = 0;
+	struct stat st;
+	char more;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	for (;;) {
+		ssize_t got = n < room ? read(fd, (char *)ret + n, room - n) : read(fd, &more, 1);
+
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			return (ssize_t)n;
+		if (n == room)
+			return -EFBIG;
+		n += (size_t)got;
+	}
+}
+
+int bh_claim_text(const struct bh_claims *c, enum bh_claim_fs fs, const char *path, char *ret,
+		  size_t room)
+{
+	ssize_t n = bh_claim_bytes(c, fs, path, ret, room - 1);
+
+	if (n < 0)
+		return (int)n;
+	ret[n] = '\0';
+	if (strlen(ret) != (size_t)n)
+		return -EBADMSG;
+	while (n > 0 && ret[n - 1] == '\n')
+		ret[--n] = '\0';
+	return 0;
+}
+
+int bh_claim_number(const struct bh_claims *c, enum bh_claim_fs fs, const char *path, long *ret)
+{
+	char text[32], *end;
+	int r = bh_claim_text(c, fs, path, text, sizeof(text));
+
+	if (r < 0)
+		return r == -EFBIG ? -EBADMSG : r;
+	/* strtol() would take blanks and signs of its own liking */
+	if (!strchr("-0123456789", text[0]))
+		return -EBADMSG;
+	errno = 0;
+	*ret = strtol(text, &end, 10);
+	return *end || end == text || errno ? -EBADMSG : 0;
+}
+
+int bh_claim_exists(const struct bh_claims *c, const char *path)
+{
+	_cleanup_close_ int fd = bh_claim_open(c, BH_FS_ANY, path, O_PATH);
+
+	if (fd >= 0)
+		return 1;
+	return fd == -ENOENT || fd == -ENOTDIR ? 0 : fd;
+}
