@@ -93,8 +93,8 @@
  * attest    -                                      claims, bad ones first, then unknown: {claim,grade (A|B|C),
  *                                                  state (good|bad|unknown),value,source,error (errno's name)
  *                                                  or null,at,boot_ns,meaning,hint}; counts {bad,unknown,
- *                                                  good}, rounds, took_us (the last one), enforced (false:
- *                                                  nothing rests on it)
+ *                                                  good}, rounds, of the last one at and took_us, enforced
+ *                                                  (false: nothing rests on it)
  * mode (C)  mode: observe|enforce, [force],        mode_cap, unconfirmed; enforce is refused like a map
  *           [confirm_s | confirm_default]          that denies the caller's session
  * confirm (C) [generation], [force]                generation, cut

@@ -56,9 +56,11 @@ static int run(struct bh_agent *a, _unused_ const struct bh_call *call, struct b
 		return r;
 	took_ns = bh_posture_took_ns(a, &rounds);
 	reply->data =
-		json_pack("{s:O s:{s:I s:I s:I} s:o s:I s:b}", "claims", list, "counts", "bad", bad,
-			  "unknown", unknown, "good", good, "rounds", bh_json_u64(rounds),
-			  "took_us", (json_int_t)(took_ns / 1000), "enforced", 0);
+		json_pack("{s:O s:{s:I s:I s:I} s:o s:I s:o s:b}", "claims", list, "counts", "bad",
+			  bad, "unknown", unknown, "good", good, "rounds", bh_json_u64(rounds),
+			  "took_us", (json_int_t)(took_ns / 1000), "at",
+			  bh_json_wall_time(bh_claims_result(claims, bh_n_claims - 1)->wall_ms),
+			  "enforced", 0);
 	return reply->data ? 0 : -ENOMEM;
 }
 

@@ -110,21 +110,21 @@ static int tracer_of(const char *status, long *ret)
 }
 
 /* Which variable lets the dynamic linker put other code into it; NULL: none. */
-static const char *preload_of(const char *environ, size_t n)
+static const char *preload_of(const char *v, size_t n)
 {
 	static const char *const names[] = {"LD_PRELOAD=", "LD_AUDIT=", "LD_LIBRARY_PATH="};
 
-	for (size_t at = 0; at < n; at += strnlen(environ + at, n - at) + 1)
+	for (size_t at = 0; at < n; at += strnlen(v + at, n - at) + 1)
 		for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 			if (n - at > strlen(names[i]) &&
-			    !strncmp(environ + at, names[i], strlen(names[i])))
+			    !strncmp(v + at, names[i], strlen(names[i])))
 				return names[i];
 	return NULL;
 }
 
 void bh_claim_debugger(struct bh_claims *c, const struct bh_claim *row, struct bh_claim_result *ret)
 {
-	static const char environ[] = "proc/self/environ";
+	static const char started_with[] = "proc/self/environ";
 	_cleanup_free_ char *text = malloc(BH_CLAIM_FILE);
 	const char *preload;
 	long tracer = 0;
@@ -143,14 +143,14 @@ void bh_claim_debugger(struct bh_claims *c, const struct bh_claim *row, struct b
 		bh_claim_say(ret, BH_CLAIM_BAD, "traced by pid %ld", tracer);
 		return;
 	}
-	n = bh_claim_bytes(c, BH_FS_PROC, environ, text, BH_CLAIM_FILE);
+	n = bh_claim_bytes(c, BH_FS_PROC, started_with, text, BH_CLAIM_FILE);
 	if (n < 0) {
-		bh_claim_fail(ret, environ, (int)n);
+		bh_claim_fail(ret, started_with, (int)n);
 		return;
 	}
 	preload = preload_of(text, (size_t)n);
 	if (preload) {
-		bh_claim_source(ret, environ);
+		bh_claim_source(ret, started_with);
 		bh_claim_say(ret, BH_CLAIM_BAD, "started with %.*s", (int)strlen(preload) - 1,
 			     preload);
 		return;

@@ -64,7 +64,7 @@ void bh_claim_runtime_socket(struct bh_claims *c, _unused_ const struct bh_claim
 	};
 	char found[BH_CLAIM_TEXT] = "";
 
-	bh_claim_source(ret, "run");
+	bh_claim_source(ret, "/run");
 	for (size_t i = 0; i < ARRAY_SIZE(sockets); i++) {
 		_cleanup_close_ int fd = bh_claim_open(c, BH_FS_ANY, sockets[i], O_PATH);
 		struct stat st;

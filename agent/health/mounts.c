@@ -9,9 +9,12 @@ static int parse_dev(const char *text, unsigned int *ret_major, unsigned int *re
 {
 	char end;
 
-	if (strspn(text, "0123456789:") != strlen(text) || strlen(text) > 16)
+	/* MAJOR and MINOR of the kernel have 12 and 20 bits: no more digits than that */
+	if (strspn(text, "0123456789:") != strlen(text))
 		return -EBADMSG;
-	return sscanf(text, "%u:%u%c", ret_major, ret_minor, &end) == 2 ? 0 : -EBADMSG;
+	if (sscanf(text, "%4u:%7u%c", ret_major, ret_minor, &end) != 2)
+		return -EBADMSG;
+	return *ret_major < 1u << 12 && *ret_minor < 1u << 20 ? 0 : -EBADMSG;
 }
 
 /* "27 1 254:0 / / rw,relatime [tags] - ext4 /dev/vda rw": whether it is the one of "/" */

@@ -50,7 +50,7 @@ import sys
 states = [l.split()[2] for l in sys.argv[1].splitlines()[1:] if len(l.split()) > 2 and l.split()[2] in ("bad", "unknown", "good")]
 sys.exit(states != sorted(states, key=["bad", "unknown", "good"].index) or len(states) < 25)' "$said"
 check "the sum, and that nothing rests on it" \
-	grep -qE '^[0-9]+ bad, [0-9]+ unknown, [0-9]+ good; nothing is enforced on it' <<< "$said"
+	grep -qE '^[0-9]+ bad, [0-9]+ unknown, [0-9]+ good, [0-9]+ s ago; nothing is enforced on it' <<< "$said"
 is "what can't be read is never good" "[]" "$(json '[r["claim"] for r in d["claims"] if r["error"] and r["state"] != "unknown"]')"
 is "each has a grade, a source and a time" "[]" \
 	"$(json '[r["claim"] for r in d["claims"] if r["grade"] not in "ABC" or not r["source"] or not int(r["boot_ns"]) or not r["at"]]')"

@@ -2,6 +2,7 @@
 /* cmd_attest.c - the posture of this host: what is wrong, what is not known, what is well. */
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 #include "cli.h"
 #include "table.h"
 #include "text.h"
@@ -49,6 +50,7 @@ static int run(struct bh_cli *cli, _unused_ int argc, _unused_ char **argv)
 	_cleanup_json_ json_t *data = NULL;
 	int r = 0, code = bh_ask(cli, "attest", json_object(), &data);
 	const json_t *claims, *row;
+	char ago[BH_AGO_TEXT];
 	size_t i;
 
 	if (!data)
@@ -62,9 +64,10 @@ static int run(struct bh_cli *cli, _unused_ int argc, _unused_ char **argv)
 		return bh_fail(cli, BH_EXIT_FAILED, NULL, "%s", strerror(-r));
 	fprintf(cli->out,
 		"\n%" PRIu64 " bad, %" PRIu64 " unknown, %" PRIu64
-		" good; nothing is enforced on it\n",
+		" good, %s; nothing is enforced on it\n",
 		bh_json_u64(data, "counts.bad"), bh_json_u64(data, "counts.unknown"),
-		bh_json_u64(data, "counts.good"));
+		bh_json_u64(data, "counts.good"),
+		bh_ago_text(bh_json_str(data, "at"), time(NULL), ago));
 	return code;
 }
 
