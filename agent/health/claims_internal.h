@@ -19,9 +19,8 @@ struct bh_claims {
 #define BH_CLAIM_FILE 65536
 
 /*
- * Opened without following links where the path has none of its own (of /proc/self and sysfs' trees
- * of devices it has), never out of the root. Return: the fd, -EXDEV (it lies on another kind of
- * filesystem than @fs), -errno.
+ * A link in its place is not followed. Return: the fd, -ELOOP (a link), -EXDEV (it lies on another
+ * kind of filesystem than @fs), -errno.
  */
 int bh_claim_open(const struct bh_claims *c, enum bh_claim_fs fs, const char *path, int flags);
 /**
