@@ -25,6 +25,7 @@
 #include "holds.h"
 #include "pairs.h"
 #include "place.h"
+#include "posture.h"
 #include "ring.h"
 #include "sinks.h"
 #include "telemetry/telemetry.h"
@@ -41,9 +42,11 @@ static int on_signal(_unused_ sd_event_source *source, const struct signalfd_sig
 	struct bh_agent *a = arg;
 
 	if (si->ssi_signo == SIGHUP) {
-		bh_info("SIGHUP: settings, users, forwarding and hooks are looked at again");
+		bh_info("SIGHUP: settings, users, forwarding, hooks and posture are looked at "
+			"again");
 		bh_config_reload(a);
 		bh_watch_now(a);
+		bh_posture_look(a);
 		return 0;
 	}
 	bh_notice("ends; what is enforced stays enforced");
@@ -224,9 +227,11 @@ static int start(struct bh_agent *a, struct bh_diags *d)
 		r = bh_server_open(a, d, &a->server);
 	if (r >= 0)
 		r = bh_metrics_open(a->metrics);
-	/* what is enforced does not wait for it */
-	if (r >= 0)
+	/* what is enforced does not wait for these */
+	if (r >= 0) {
 		bh_pairs_load(a, d);
+		bh_posture_open(a);
+	}
 	return r < 0 ? r : 0;
 }
 
@@ -240,6 +245,7 @@ static void clear(struct bh_agent *a)
 	bh_closep(&a->metrics_fd);
 	a->server = NULL;
 	bh_pairs_keeper_close(a);
+	bh_posture_close(a);
 	bh_nics_close(a);
 	bh_watch_close(a);
 	bh_ring_close(a);

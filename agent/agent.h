@@ -26,6 +26,7 @@ struct bh_holds;	/* holds.h */
 struct bh_metrics;	/* control/metrics.h */
 struct bh_telemetry;	/* telemetry/telemetry.h */
 struct bh_pairs_keeper; /* pairs.h */
+struct bh_posture;	/* posture.h */
 
 /* --- options.c, config.c: what it is set to ------------------------------------------------ */
 
@@ -131,6 +132,7 @@ struct bh_agent {
 	struct bh_metrics *metrics;
 	int metrics_fd; /* a socket for it that systemd handed over; -1: none, or it is taken */
 	struct bh_pairs_keeper *pairs; /* NULL: no memory for one */
+	struct bh_posture *posture;    /* NULL: it can't be looked at */
 	struct bh_audit *audit;
 	struct bh_holds *holds;
 	struct bh_fdstore *fdstore;

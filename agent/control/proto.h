@@ -90,6 +90,11 @@
  *                                                  change, as pairs, with was and will {verdict,reason,
  *                                                  rule}. For who may change something. Code 3 if any
  *                                                  would newly be denied
+ * attest    -                                      claims, bad ones first, then unknown: {claim,grade (A|B|C),
+ *                                                  state (good|bad|unknown),value,source,error (errno's name)
+ *                                                  or null,at,boot_ns,meaning,hint}; counts {bad,unknown,
+ *                                                  good}, rounds, of the last one at and took_us, enforced
+ *                                                  (false: nothing rests on it)
  * mode (C)  mode: observe|enforce, [force],        mode_cap, unconfirmed; enforce is refused like a map
  *           [confirm_s | confirm_default]          that denies the caller's session
  * confirm (C) [generation], [force]                generation, cut

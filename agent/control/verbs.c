@@ -9,5 +9,6 @@ const struct bh_verb *const bh_verbs[] = {
 	&bh_verb_quarantine, &bh_verb_release,	&bh_verb_grant,	  &bh_verb_revoke,
 	&bh_verb_history,    &bh_verb_rollback, &bh_verb_audit,	  &bh_verb_audit_accept,
 	&bh_verb_doctor,     &bh_verb_blast,	&bh_verb_pairs,	  &bh_verb_simulate,
+	&bh_verb_attest,
 };
 const size_t bh_n_verbs = ARRAY_SIZE(bh_verbs);

@@ -284,6 +284,25 @@ bool bh_kern_holds(const struct bh_kern *k);
 /* Fills up to @max rows from the links themselves (not from memory). Returns how many. */
 size_t bh_kern_hooks(struct bh_kern *k, struct bh_hook_state *ret, size_t max);
 
+/* --- programs.c: what is loaded ---------------------------------------------------------------- */
+
+struct bh_program {
+	__u32 id, type; /* enum bpf_prog_type */
+	char name[16];
+	__u8 tag[8];
+	bool own;
+	bool bypass; /* its kind moves data between sockets, past every hook of ours */
+};
+
+/* Ours, loaded by this agent. A callback that returns non-zero ends it and is returned. */
+int bh_kern_each_own(const struct bh_kern *k, int (*fn)(void *ctx, const struct bh_program *p),
+		     void *ctx);
+/* All of this host's. Needs CAP_SYS_ADMIN: else -EPERM. */
+int bh_kern_each_program(const struct bh_kern *k, int (*fn)(void *ctx, const struct bh_program *p),
+			 void *ctx);
+/* "xdp", "kprobe"; "type N" for one that libbpf has no name for. */
+const char *bh_program_type(const struct bh_program *p, char ret[32]);
+
 /* --- kept.c: descriptors that somebody else keeps ---------------------------------------------- */
 
 #define BH_KEPT_NAME 80

@@ -47,6 +47,9 @@ static struct {
 	__u64 stat[BH_STAT_MAX];
 	struct bh_count reason[BH_REASON_MAX];
 	int nic_error;
+	struct bh_program program[4];
+	size_t n_program;
+	int program_error;
 	struct bh_audit_head audit_head;
 	int audit_error;
 } fake;
@@ -439,6 +442,28 @@ size_t bh_kern_hooks(_unused_ struct bh_kern *k, struct bh_hook_state *ret, size
 
 	memcpy(ret, fake.hook, n * sizeof(*ret));
 	return n;
+}
+
+int bh_kern_each_program(_unused_ const struct bh_kern *k,
+			 int (*fn)(void *ctx, const struct bh_program *p), void *ctx)
+{
+	int r = fake.program_error;
+
+	for (size_t i = 0; i < fake.n_program && r == 0; i++)
+		r = fn(ctx, &fake.program[i]);
+	return r;
+}
+
+int bh_kern_each_own(const struct bh_kern *k, int (*fn)(void *ctx, const struct bh_program *p),
+		     void *ctx)
+{
+	return bh_kern_each_program(k, fn, ctx);
+}
+
+const char *bh_program_type(const struct bh_program *p, char ret[32])
+{
+	snprintf(ret, 32, "type %u", p->type);
+	return ret;
 }
 
 int bh_kern_audit_get(_unused_ struct bh_kern *k, struct bh_audit_head *ret)

@@ -11,6 +11,7 @@
 #include "../../agent/control/past.h"
 #include "../../agent/control/request.h"
 #include "../../agent/pairs.h"
+#include "../../agent/posture.h"
 #include "fakeagent.h"
 
 #define MAP_TEXT                                                                                   \
@@ -49,6 +50,7 @@ static const struct {
 	{"doctor", "{}"},
 	{"blast", "{\"segment\":\"web\"}"},
 	{"pairs", "{}"},
+	{"attest", "{}"},
 	{"simulate", "{\"file\":\"f\",\"text\":\"" MAP_JSON "\"}"},
 };
 
@@ -93,6 +95,7 @@ static int setup(void **state)
 	assert_int_equal(bh_net_open(&nowhere, &a->net), 0);
 	a->flows = bh_flows_new();
 	a->pairs = bh_pairs_keeper_new();
+	bh_posture_open(a);
 	assert_int_equal(bh_agent_compile(a, "x", MAP_TEXT, strlen(MAP_TEXT), &d, &l), 0);
 	bh_live_clear(&a->live);
 	a->live = l;
@@ -108,6 +111,7 @@ static int teardown(void **state)
 	struct bh_agent *a = *state;
 
 	bh_pairs_keeper_close(a);
+	bh_posture_close(a);
 	bh_net_close(a->net);
 	test_agent_free(a);
 	return 0;

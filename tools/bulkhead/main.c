@@ -11,12 +11,12 @@
 #include "cli.h"
 
 static const struct bh_command *const commands[] = {
-	&bh_cmd_status,	 &bh_cmd_doctor,    &bh_cmd_version, &bh_cmd_init,	 &bh_cmd_check,
-	&bh_cmd_diff,	 &bh_cmd_apply,	    &bh_cmd_confirm, &bh_cmd_history,	 &bh_cmd_rollback,
-	&bh_cmd_get,	 &bh_cmd_explain,   &bh_cmd_blast,   &bh_cmd_flows,	 &bh_cmd_top,
-	&bh_cmd_graph,	 &bh_cmd_pairs,	    &bh_cmd_suggest, &bh_cmd_simulate,	 &bh_cmd_report,
-	&bh_cmd_tighten, &bh_cmd_grant,	    &bh_cmd_revoke,  &bh_cmd_quarantine, &bh_cmd_release,
-	&bh_cmd_mode,	 &bh_cmd_emergency, &bh_cmd_detach,  &bh_cmd_audit,
+	&bh_cmd_status,	  &bh_cmd_doctor,  &bh_cmd_attest,    &bh_cmd_version, &bh_cmd_init,
+	&bh_cmd_check,	  &bh_cmd_diff,	   &bh_cmd_apply,     &bh_cmd_confirm, &bh_cmd_history,
+	&bh_cmd_rollback, &bh_cmd_get,	   &bh_cmd_explain,   &bh_cmd_blast,   &bh_cmd_flows,
+	&bh_cmd_top,	  &bh_cmd_graph,   &bh_cmd_pairs,     &bh_cmd_suggest, &bh_cmd_simulate,
+	&bh_cmd_report,	  &bh_cmd_tighten, &bh_cmd_grant,     &bh_cmd_revoke,  &bh_cmd_quarantine,
+	&bh_cmd_release,  &bh_cmd_mode,	   &bh_cmd_emergency, &bh_cmd_detach,  &bh_cmd_audit,
 };
 
 static int help(FILE *out)
