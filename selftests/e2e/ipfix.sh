@@ -101,9 +101,17 @@ count() { # sink's field
 import json, sys
 print(next((s[sys.argv[1]] for s in json.load(sys.stdin)["data"]["telemetry"]["sinks"] if s["name"] == "ipfix"), "none"))' "$1"
 }
+counts() { # "taken written lost", of one moment
+	bh shop -o json status | python3 -c '
+import json, sys
+s = next(s for s in json.load(sys.stdin)["data"]["telemetry"]["sinks"] if s["name"] == "ipfix")
+print(s["taken"], s["written"], s["lost"])'
+}
 # shellcheck disable=SC2317  # wait_for calls it
 settled() {
-	[ "$(count taken)" = "$(($(count written) + $(count lost)))" ]
+	local taken written lost
+	read -r taken written lost < <(counts)
+	[ "$taken" = $((written + lost)) ]
 }
 check "all is written or lost within 5 s" wait_for 5 settled
 is "none is lost" 0 "$(count lost)"
@@ -207,7 +215,8 @@ is "nfdump: IPv6" "TCP fd77::2 fd77::1 8080" \
 
 kill "$relay"
 wait_for 5 eval "! kill -0 $relay"
-lost=$(count lost) written=$(count written) taken=$(count taken)
+check "what was taken until then is written or lost" wait_for 5 settled
+read -r taken written lost < <(counts)
 for _ in 1 2 3; do
 	ask shop "$report" tcp 10.77.0.1 6379 > /dev/null
 	sleep 0.3
@@ -216,9 +225,9 @@ check "the collector is gone: status says so" wait_for 5 eval "[[ \$(count troub
 check "as a problem" grep -q "telemetry: ipfix: nobody listens" <<< "$(bh shop status 2>&1)"
 ask shop $report tcp fd77::1 6379 > /dev/null
 check "all is told" wait_for 5 settled
-is "each is lost, and none is written" "$written $(($(count taken) - taken + lost))" \
-	"$(count written) $(count lost)"
-check "four at least" [ "$(($(count taken) - taken))" -ge 4 ]
+read -r taken_now written_now lost_now < <(counts)
+is "each is lost, and none is written" "$written $((taken_now - taken + lost))" "$written_now $lost_now"
+check "four at least" [ $((taken_now - taken)) -ge 4 ]
 is "others do not wait" EPERM "$(ask shop $report tcp 10.77.0.1 6379)"
 relay "$col/again.ipfix"
 check "it is back: nothing is wrong any more" wait_for 8 eval "[ \"\$(count trouble)\" = None ]"
