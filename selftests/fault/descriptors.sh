@@ -110,7 +110,7 @@ for error in EMFILE EIO; do
 	is "is no other map" "$generation" "$(status_of shop 'd["generation"]')"
 	bh shop status > "$dir/answer" 2>&1
 	is "and 'no' to status" 3 $?
-	check "which says why" grep -q "users or groups" "$dir/answer"
+	check "which says why" grep -q "users, groups or the clock" "$dir/answer"
 	inject_off shop
 	check "it is looked at again" wait_for 5 bh shop status
 done
