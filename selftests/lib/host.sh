@@ -155,11 +155,17 @@ agent_start() { # host interfaces [options...]
 	agent_spawn "$@"
 	# Any answer will do: a host without a policy is "degraded" to `status`.
 	wait_for "${PATIENCE_S:-60}" agent_decided "$host"
-	bh "$host" version > /dev/null 2>&1 || {
+	agent_answers "$host" || {
 		echo "the agent of $host does not answer:"
 		tail -n 20 "$dir/agent.log"
 		return 1
 	}
+}
+
+# Once more, as long as it lives: on a slow machine it may be busy when it is asked again.
+agent_answers() { # host
+	bh "$1" version > /dev/null 2>&1 && return
+	kill -0 "$(agent_pid "$1")" 2> /dev/null && wait_for "${PATIENCE_S:-60}" bh "$1" version
 }
 
 # It answers, or it has ended: nobody needs to wait any longer.
