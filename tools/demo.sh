@@ -7,13 +7,12 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=selftests/lib/host.sh
 . selftests/lib/host.sh
+# shellcheck source=selftests/lib/shop.sh
+. selftests/lib/shop.sh
 need_agent
 PATH=$PATH:/usr/sbin:/sbin
 
-WEB=system.slice/nginx.service
-CACHE=system.slice/redis.service
-REPORT=system.slice/report.service
-SHOP=10.77.0.1
+WEB=$shop_web REPORT=$shop_report SHOP=$shop_addr
 n=0
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
@@ -42,14 +41,6 @@ surprise() {
 		tail -n 15 "$SCOPE_DIR/shop/agent.log" >&2
 	fi
 	exit 1
-}
-
-ping_cache() { # cgroup: PING redis from there, in at most 3 s
-	unit shop "$1" timeout 3 redis-cli -h $SHOP PING 2>&1
-}
-
-fetch() { # url, from outside, in at most 2 s
-	on outside curl -gsS -m 2 "$1" 2>&1
 }
 
 expect_pong() { # cgroup what
@@ -110,38 +101,6 @@ failsafe:
 assert:
   - { from: report, to: cache, port: tcp/6379, expect: deny }
 YAML
-}
-
-start_services() {
-	local dir=$SCOPE_DIR/services
-	mkdir -p "$dir"
-	chmod 755 "$SCOPE_DIR" "$dir"
-	cat > "$dir/nginx.conf" <<CONF
-daemon off;
-user root;
-worker_processes 1;
-pid $dir/nginx.pid;
-error_log $dir/nginx.log;
-events { worker_connections 64; }
-http {
-	access_log off;
-	client_body_temp_path $dir/body;
-	proxy_temp_path $dir/proxy;
-	fastcgi_temp_path $dir/fastcgi;
-	uwsgi_temp_path $dir/uwsgi;
-	scgi_temp_path $dir/scgi;
-	server {
-		listen 8080;
-		listen [::]:8080;
-		location / { return 200 "welcome to the shop\n"; }
-	}
-}
-CONF
-	spawn "$dir/nginx.out" shop "$WEB" nginx -c "$dir/nginx.conf"
-	spawn "$dir/redis.out" shop "$CACHE" redis-server --bind 0.0.0.0 :: --port 6379 \
-		--protected-mode no --save '' --appendonly no --dir "$dir"
-	wait_for 10 ping_cache "$CACHE" || surprise "redis did not start: $(tail -n 3 "$dir/redis.out")"
-	wait_for 10 fetch "http://$SHOP:8080/" || surprise "nginx did not start: $(tail -n 3 "$dir"/nginx.*)"
 }
 
 # One connection that asks again and again, and says when it was cut.
@@ -210,7 +169,7 @@ write_map "$SCOPE_DIR/shop.yaml" with
 write_map "$SCOPE_DIR/closed.yaml" without
 
 step "Before: nginx, redis and a report job share one host and one address. Anything may talk."
-start_services
+said=$(shop_begin) || surprise "$said"
 expect_pong $WEB "the web server asks the cache"
 expect_pong $REPORT "so can the report job, which never should"
 [ "$(on outside timeout 2 redis-cli -h $SHOP PING)" = PONG ] || surprise "the outsider can't connect"

@@ -7,6 +7,8 @@
 set -uo pipefail
 # shellcheck source=selftests/lib/host.sh
 . "$(dirname "$0")/../lib/host.sh"
+# shellcheck source=selftests/lib/shop.sh
+. "$(dirname "$0")/../lib/shop.sh"
 need_agent
 PATH=$PATH:/usr/sbin
 if ! command -v redis-server > /dev/null || ! command -v nginx > /dev/null; then
@@ -14,63 +16,20 @@ if ! command -v redis-server > /dev/null || ! command -v nginx > /dev/null; then
 	exit 77
 fi
 
-web=system.slice/nginx.service
-cache=system.slice/redis.service
-report=system.slice/report.service
-
 scope_begin bh-test
 host_make shop && host_make outside || exit 1
 host_wire shop eth1 10.77.0.1/24,fd77::1/64 outside eth1 10.77.0.2/24,fd77::2/64 || exit 1
 dir=$SCOPE_DIR/shop
 chmod 755 "$SCOPE_DIR"
 
-cat > "$dir/nginx.conf" <<CONF
-daemon off;
-user root;
-worker_processes 1;
-pid $dir/nginx.pid;
-error_log $dir/nginx.log;
-events { worker_connections 64; }
-http {
-	access_log off;
-	client_body_temp_path $dir/body;
-	proxy_temp_path $dir/proxy;
-	fastcgi_temp_path $dir/fastcgi;
-	uwsgi_temp_path $dir/uwsgi;
-	scgi_temp_path $dir/scgi;
-	server {
-		listen 8080;
-		listen [::]:8080;
-		location / { return 200 "welcome to the shop\n"; }
-	}
-}
-CONF
-
-ping_cache() { # cgroup
-	unit shop "$1" timeout 3 redis-cli -h 10.77.0.1 PING 2>&1 | head -n 1
-}
-
-fetch() { # url
-	on outside curl -gsS -m 2 "$1" 2>&1
-}
-
-services_begin() {
-	spawn "$dir/nginx.out" shop $web nginx -c "$dir/nginx.conf"
-	nginx=$REPLY
-	spawn "$dir/redis.out" shop $cache redis-server --bind 0.0.0.0 :: --port 6379 \
-		--protected-mode no --save '' --appendonly no --dir "$dir"
-	redis=$REPLY
-	wait_for 10 eval '[ "$(ping_cache $web)" = PONG ]' && wait_for 10 fetch http://10.77.0.1:8080/
-}
-
 services_end() {
-	kill "$nginx" "$redis"
-	wait_for 10 eval "! kill -0 $nginx || ! kill -0 $redis"
-	wait_for 10 eval "! kill -0 $nginx && ! kill -0 $redis"
+	kill "$shop_nginx" "$shop_redis"
+	wait_for 10 eval "! kill -0 $shop_nginx || ! kill -0 $shop_redis"
+	wait_for 10 eval "! kill -0 $shop_nginx && ! kill -0 $shop_redis"
 }
 
 traffic() { # when
-	is "$1: web asks the cache" PONG "$(ping_cache $web)"
+	is "$1: web asks the cache" PONG "$(ping_cache $shop_web)"
 	is "$1: the page, IPv4" "welcome to the shop" "$(fetch http://10.77.0.1:8080/)"
 	is "$1: the page, IPv6" "welcome to the shop" "$(fetch 'http://[fd77::1]:8080/')"
 }
@@ -93,7 +52,7 @@ failsafe:
   - { from: { cidr: [10.77.0.250/32] }, port: tcp/22, description: bastion }
 YAML
 check "a map that observes" bh shop apply --yes "$SCOPE_DIR/first.yaml"
-services_begin
+shop_begin
 is "nginx and redis" 0 $?
 traffic observed
 bh shop suggest > "$SCOPE_DIR/seen.yaml"
@@ -106,14 +65,14 @@ is "two rules" 2 "$(grep -c '^  - { id: .*to: \(nginx\|redis\)' "$SCOPE_DIR/seen
 check "apply" bh shop apply --yes "$SCOPE_DIR/seen.yaml"
 services_end
 denied=$(status 'd["sessions"]["denied"], d["sessions"]["would_deny"]')
-services_begin
+shop_begin
 is "they begin anew" 0 $?
 traffic enforced
 is "denied, and would be denied, since" "$denied" \
 	"$(status 'd["sessions"]["denied"], d["sessions"]["would_deny"]')"
-check "report is refused" eval '[[ $(ping_cache $report) == *"Operation not permitted"* ]]'
-is "so is nginx's neighbour at the page" EPERM "$(ask shop $report tcp 10.77.0.1 8080)"
-is "redis asks nobody" EPERM "$(ask shop $cache tcp 10.77.0.1 8080)"
+check "report is refused" eval '[[ $(ping_cache $shop_report) == *"Operation not permitted"* ]]'
+is "so is nginx's neighbour at the page" EPERM "$(ask shop $shop_report tcp 10.77.0.1 8080)"
+is "redis asks nobody" EPERM "$(ask shop $shop_cache tcp 10.77.0.1 8080)"
 is "an outsider at redis: silence" timeout "$(ask_from outside tcp 10.77.0.1 6379)"
 is "one at another address, at the page" timeout \
 	"$(on outside ip addr add 10.77.0.3/24 dev eth1; from=10.77.0.3 ask_from outside tcp 10.77.0.1 8080)"
