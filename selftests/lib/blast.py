@@ -7,8 +7,9 @@ blast.py SOCKET MAP-FILE MAPS SEED      MAP-FILE keeps the last map, for who loo
 import ipaddress
 import json
 import random
-import socket
 import sys
+
+from control import Agent
 
 UNITS = ["u0", "u1", "u2", "u3"]
 # nested, and beside each other
@@ -20,18 +21,6 @@ PORTS = ["tcp/80", "tcp/80-95", "tcp/1-1023", "tcp", "udp/53", "udp", "icmp/echo
 ASKED = [("tcp", p) for p in (1, 22, 79, 80, 85, 90, 95, 96, 1023, 1024, 65535)] + \
         [("udp", 53), ("udp", 54), ("udplite", 7), ("udplite", 8), ("icmp/echo-request", 0), ("proto/47", 0)]
 RANK = {"denied": 0, "after_grant": 1, "would_deny": 2, "allowed": 3}
-
-
-class Agent:
-    def __init__(self, path):
-        self.s = socket.socket(socket.AF_UNIX)
-        self.s.settimeout(60)
-        self.s.connect(path)
-        self.f = self.s.makefile("rb")
-
-    def ask(self, verb, **args):
-        self.s.sendall(json.dumps({"verb": verb, "args": args}).encode() + b"\n")
-        return json.loads(self.f.readline())
 
 
 def draw(dice):

@@ -6,21 +6,9 @@ estate.py judge SOCKET TALKS    TALKS: lines "client server proto/port", the onl
                                 them is allowed, every other client is denied there.
 """
 import itertools
-import json
-import socket as sockets
 import sys
 
-
-class Agent:
-    def __init__(self, control):
-        s = sockets.socket(sockets.AF_UNIX)
-        s.settimeout(60)
-        s.connect(control)
-        self.io = s.makefile("rw")
-
-    def ask(self, verb, **args):
-        print(json.dumps({"verb": verb, "args": args}), file=self.io, flush=True)
-        return json.loads(self.io.readline())
+from control import Agent
 
 
 def elsewhere(end):

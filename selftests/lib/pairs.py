@@ -9,8 +9,9 @@ import hashlib
 import ipaddress
 import json
 import random
-import socket as sockets
 import sys
+
+from control import Agent
 
 UNITS = [f"u{i}.service" for i in range(8)] + ["app@1.service", "app@2.service"]
 # few neighbours, so that whole prefixes are seen here and there, and some far off
@@ -22,18 +23,6 @@ ECHO = {4: (1, 8 << 8), 6: (58, 128 << 8)}
 OUT, IN = 1, 0
 NAMES = 5  # unit, local, remote, peer, rule
 MS = 1700000000000
-
-
-class Agent:
-    def __init__(self, control):
-        s = sockets.socket(sockets.AF_UNIX)
-        s.settimeout(60)
-        s.connect(control)
-        self.io = s.makefile("rw")
-
-    def ask(self, verb, **args):
-        print(json.dumps({"verb": verb, "args": args}), file=self.io, flush=True)
-        return json.loads(self.io.readline())
 
 
 def path(unit):

@@ -3,36 +3,15 @@
 
 whole.py CONTROL-SOCKET STATE-DIR       prints "one" or "two", else what does not fit together
 """
-import json
 import re
-import socket
 import sys
-import time
+
+from control import Agent
 
 
-class Agent:
-    def __init__(self, path):
-        s = socket.socket(socket.AF_UNIX)
-        s.settimeout(10)
-        # as the command line does: where so many come at once there is no room, and then there is
-        end = time.monotonic() + 10
-        while True:
-            try:
-                s.connect(path)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.01)
-        self.io = s.makefile("rw")
-
-    def ask(self, verb, **args):
-        print(json.dumps({"verb": verb, "args": args}), file=self.io, flush=True)
-        return json.loads(self.io.readline())
-
-    def allows(self, port):
-        args = {"from": "web", "to": "cache", "proto": "tcp", "port": port}
-        return self.ask("explain", **args)["data"].get("verdict") == "allowed"
+def allows(agent, port):
+    answer = agent.ask("explain", **{"from": "web", "to": "cache", "proto": "tcp", "port": port})
+    return answer["data"].get("verdict") == "allowed"
 
 
 def on_disk(directory, name):
@@ -43,7 +22,7 @@ def on_disk(directory, name):
 def whole(agent, directory):
     status = agent.ask("status")["data"]
     name, generation = (status["map"] or {}).get("name"), status["generation"]
-    allowed = [port for port in (6379, 7001, 7002) if agent.allows(port)]
+    allowed = [port for port in (6379, 7001, 7002) if allows(agent, port)]
     if allowed != {"one": [6379, 7001], "two": [6379, 7002]}.get(name):
         return f"map {name} is known, open are {allowed}"
     for file in ("state", "enforced"):
@@ -54,7 +33,7 @@ def whole(agent, directory):
 
 def answer(path, directory):
     try:
-        return whole(Agent(path), directory)
+        return whole(Agent(path, silent_s=10), directory)
     except (OSError, ValueError, LookupError, TypeError) as e:
         return f"can't tell: {e!r}"
 

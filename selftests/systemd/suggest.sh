@@ -90,7 +90,7 @@ is "bulkhead flows --denied" "" "$(cat "$SCOPE_DIR/denied")"
 # --- and allows nothing else ---------------------------------------------------------------------
 
 estate_talks | inside_write /run/talks
-inside_write /usr/local/lib/estate.py < "$SELFTESTS_LIB/estate.py"
+for part in estate control; do inside_write /usr/local/lib/$part.py < "$SELFTESTS_LIB/$part.py"; done
 out=$(inside python3 /usr/local/lib/estate.py judge /run/bulkhead/control.sock /run/talks 2>&1)
 is "every client at every port: as it was seen" 0 $?
 show <<< "$out"
