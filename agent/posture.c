@@ -122,9 +122,7 @@ static int add_program(void *ctx, const struct bh_program *p)
 	snprintf(word, sizeof(word), "%s/%s", bh_program_type(p, type), p->name[0] ? p->name : "-");
 	if (p->bypass && !f->bypass[0])
 		snprintf(f->bypass, sizeof(f->bypass), "%s", word);
-	if (strlen(f->some) + strlen(word) + 8 < sizeof(f->some))
-		snprintf(f->some + strlen(f->some), sizeof(f->some) - strlen(f->some), "%s%s",
-			 f->some[0] ? " " : "", word);
+	bh_claim_add(f->some, word);
 	return 0;
 }
 

@@ -11,11 +11,8 @@
 static void say_digest(struct bh_claim_result *ret, const char *source, const char *before, int r,
 		       const char *digest)
 {
-	if (r < 0) {
-		bh_claim_fail(ret, source, r);
+	if (!bh_claim_got(ret, source, r))
 		return;
-	}
-	bh_claim_source(ret, source);
 	bh_claim_say(ret, BH_CLAIM_UNKNOWN, "%ssha256:%s", before, digest);
 }
 
@@ -63,11 +60,8 @@ void bh_claim_hooks(struct bh_claims *c, _unused_ const struct bh_claim *row,
 	struct bh_claim_hooks h = {0};
 	int r = a->hooks ? a->hooks(a->ctx, &h) : -ENOSYS;
 
-	if (r < 0) {
-		bh_claim_fail(ret, "BPF_OBJ_GET_INFO_BY_FD", r);
+	if (!bh_claim_got(ret, "BPF_OBJ_GET_INFO_BY_FD", r))
 		return;
-	}
-	bh_claim_source(ret, "BPF_OBJ_GET_INFO_BY_FD");
 	bh_claim_say(ret, h.n && h.attached == h.n ? BH_CLAIM_GOOD : BH_CLAIM_BAD,
 		     "%zu of %zu attached%s%.100s", h.attached, h.n, h.first[0] ? "; " : "",
 		     h.first);
@@ -80,11 +74,8 @@ void bh_claim_foreign(struct bh_claims *c, _unused_ const struct bh_claim *row,
 	struct bh_claim_foreign f = {0};
 	int r = a->foreign ? a->foreign(a->ctx, &f) : -ENOSYS;
 
-	if (r < 0) {
-		bh_claim_fail(ret, "BPF_PROG_GET_NEXT_ID", r);
+	if (!bh_claim_got(ret, "BPF_PROG_GET_NEXT_ID", r))
 		return;
-	}
-	bh_claim_source(ret, "BPF_PROG_GET_NEXT_ID");
 	if (f.bypass[0])
 		bh_claim_say(ret, BH_CLAIM_BAD, "%.60s goes around every hook", f.bypass);
 	else if (f.others)
@@ -134,11 +125,8 @@ void bh_claim_debugger(struct bh_claims *c, const struct bh_claim *row, struct b
 
 	if (r == 0)
 		r = tracer_of(text, &tracer);
-	if (r < 0) {
-		bh_claim_fail(ret, row->path, r);
+	if (!bh_claim_got(ret, row->path, r))
 		return;
-	}
-	bh_claim_source(ret, row->path);
 	if (tracer) {
 		bh_claim_say(ret, BH_CLAIM_BAD, "traced by pid %ld", tracer);
 		return;

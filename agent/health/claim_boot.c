@@ -217,11 +217,8 @@ static void selinux(struct bh_claims *c, struct bh_claim_result *ret)
 	long on;
 	int r = bh_claim_number(c, BH_FS_SELINUX, path, &on);
 
-	if (r < 0) {
-		bh_claim_fail(ret, path, r);
+	if (!bh_claim_got(ret, path, r))
 		return;
-	}
-	bh_claim_source(ret, path);
 	bh_claim_say(ret, on == 1 ? BH_CLAIM_GOOD : BH_CLAIM_BAD, "selinux, %s",
 		     on == 1 ? "enforcing" : "permissive");
 }
@@ -235,15 +232,11 @@ static void apparmor(struct bh_claims *c, struct bh_claim_result *ret)
 	size_t n = 0;
 	int r = text ? bh_claim_text(c, BH_FS_SYS, param, enabled, sizeof(enabled)) : -ENOMEM;
 
-	if (r < 0) {
-		bh_claim_fail(ret, param, r);
+	if (!bh_claim_got(ret, param, r))
 		return;
-	}
 	r = bh_claim_text(c, BH_FS_SECURITY, path, text, BH_CLAIM_FILE);
-	if (r < 0) {
-		bh_claim_fail(ret, path, r);
+	if (!bh_claim_got(ret, path, r))
 		return;
-	}
 	for (const char *s = text; (s = strstr(s, "(enforce)")); s++)
 		n++;
 	bh_claim_source(ret, path);
@@ -258,11 +251,8 @@ void bh_claim_mac_lsm(struct bh_claims *c, _unused_ const struct bh_claim *row,
 	char list[256];
 	int r = bh_claim_text(c, BH_FS_SECURITY, path, list, sizeof(list));
 
-	if (r < 0) {
-		bh_claim_fail(ret, path, r);
+	if (!bh_claim_got(ret, path, r))
 		return;
-	}
-	bh_claim_source(ret, path);
 	if (in_list(list, "selinux"))
 		selinux(c, ret);
 	else if (in_list(list, "apparmor"))

@@ -123,11 +123,8 @@ void bh_claim_root_encrypted(struct bh_claims *c, const struct bh_claim *row,
 
 	if (r == 0)
 		r = bh_claim_root_mount(text, &m);
-	if (r < 0) {
-		bh_claim_fail(ret, row->path, r);
+	if (!bh_claim_got(ret, row->path, r))
 		return;
-	}
-	bh_claim_source(ret, row->path);
 	/* overlay, nfs, btrfs: a number that is no device's */
 	if (!m.major) {
 		bh_claim_say(ret, BH_CLAIM_UNKNOWN, "%s: what it rests on can't be told", m.type);

@@ -17,10 +17,8 @@ void bh_claim_reboot_required(struct bh_claims *c, const struct bh_claim *row,
 	int r = bh_claim_exists(c, "run/reboot-required");
 
 	bh_claim_source(ret, row->path ? row->path : "run/reboot-required");
-	if (r < 0) {
-		bh_claim_fail(ret, "run/reboot-required", r);
+	if (!bh_claim_got(ret, "run/reboot-required", r))
 		return;
-	}
 	if (r) {
 		bh_claim_say(ret, BH_CLAIM_BAD, "yes");
 		return;
@@ -39,11 +37,8 @@ void bh_claim_listeners(struct bh_claims *c, _unused_ const struct bh_claim *row
 	struct bh_claim_sockets s = {0};
 	int r = c->opts.calls->sockets(&s);
 
-	if (r < 0) {
-		bh_claim_fail(ret, "NETLINK_SOCK_DIAG", r);
+	if (!bh_claim_got(ret, "NETLINK_SOCK_DIAG", r))
 		return;
-	}
-	bh_claim_source(ret, "NETLINK_SOCK_DIAG");
 	/* which of them are meant is not written down anywhere */
 	if (s.wildcard)
 		bh_claim_say(ret, BH_CLAIM_UNKNOWN, "%zu on every address: %.120s", s.wildcard,

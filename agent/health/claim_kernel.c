@@ -10,11 +10,8 @@ void bh_claim_sysctl(struct bh_claims *c, const struct bh_claim *row, struct bh_
 	long v;
 	int r = bh_claim_number(c, BH_FS_PROC, row->path, &v);
 
-	if (r < 0) {
-		bh_claim_fail(ret, row->path, r);
+	if (!bh_claim_got(ret, row->path, r))
 		return;
-	}
-	bh_claim_source(ret, row->path);
 	bh_claim_say(ret, v >= row->lo && v <= row->hi ? BH_CLAIM_GOOD : BH_CLAIM_BAD, "%ld", v);
 }
 
@@ -32,11 +29,8 @@ void bh_claim_taint(struct bh_claims *c, const struct bh_claim *row, struct bh_c
 	long v;
 	int r = bh_claim_number(c, BH_FS_PROC, row->path, &v);
 
-	if (r < 0) {
-		bh_claim_fail(ret, row->path, r);
+	if (!bh_claim_got(ret, row->path, r))
 		return;
-	}
-	bh_claim_source(ret, row->path);
 	for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
 		if (v & bits[i].bit)
 			bh_claim_add(found, bits[i].what);
@@ -53,11 +47,8 @@ void bh_claim_release(struct bh_claims *c, _unused_ const struct bh_claim *row,
 	struct utsname u;
 	int r = c->opts.calls->uname(&u);
 
-	if (r < 0) {
-		bh_claim_fail(ret, "uname", r);
+	if (!bh_claim_got(ret, "uname", r))
 		return;
-	}
-	bh_claim_source(ret, "uname");
 	bh_claim_say(ret, BH_CLAIM_UNKNOWN, "%.60s %.90s", u.release, u.version);
 }
 
@@ -73,15 +64,11 @@ void bh_claim_core_dumps(struct bh_claims *c, const struct bh_claim *row,
 	long dumpable;
 	int r = bh_claim_text(c, BH_FS_PROC, row->path, pattern, sizeof(pattern));
 
-	if (r < 0) {
-		bh_claim_fail(ret, row->path, r);
+	if (!bh_claim_got(ret, row->path, r))
 		return;
-	}
 	r = bh_claim_number(c, BH_FS_PROC, suid, &dumpable);
-	if (r < 0) {
-		bh_claim_fail(ret, suid, r);
+	if (!bh_claim_got(ret, suid, r))
 		return;
-	}
 	bh_claim_source(ret, row->path);
 	bh_claim_say(ret,
 		     dumpable != 1 && (pattern[0] == '|' || !pattern[0]) ? BH_CLAIM_GOOD
@@ -95,11 +82,8 @@ void bh_claim_auditd(struct bh_claims *c, _unused_ const struct bh_claim *row,
 	struct bh_claim_audit a;
 	int r = c->opts.calls->audit(&a);
 
-	if (r < 0) {
-		bh_claim_fail(ret, "NETLINK_AUDIT", r);
+	if (!bh_claim_got(ret, "NETLINK_AUDIT", r))
 		return;
-	}
-	bh_claim_source(ret, "NETLINK_AUDIT");
 	bh_claim_say(ret, a.enabled && a.pid ? BH_CLAIM_GOOD : BH_CLAIM_BAD, "%s, %s",
 		     !a.enabled	      ? "off"
 		     : a.enabled == 2 ? "on and locked"
@@ -115,11 +99,8 @@ void bh_claim_time_sync(struct bh_claims *c, _unused_ const struct bh_claim *row
 	struct timex t = {0};
 	int r = c->opts.calls->timex(&t);
 
-	if (r < 0) {
-		bh_claim_fail(ret, "adjtimex", r);
+	if (!bh_claim_got(ret, "adjtimex", r))
 		return;
-	}
-	bh_claim_source(ret, "adjtimex");
 	bh_claim_say(ret,
 		     !(t.status & STA_UNSYNC) && t.maxerror < MAX_ERROR_US ? BH_CLAIM_GOOD
 									   : BH_CLAIM_BAD,

@@ -81,6 +81,9 @@ struct bh_claim_hooks {
 	char first[BH_CLAIM_TEXT]; /* that is not: "cgroup/connect4: replaced" */
 };
 
+/* "a b c" in @list, as far as they fit; then "...". */
+void bh_claim_add(char list[BH_CLAIM_TEXT], const char *word);
+
 /* What the agent says of itself. A NULL one, or -errno: unknown. */
 struct bh_claims_agent {
 	void *ctx;

@@ -44,8 +44,8 @@ _printf_(3, 4) void bh_claim_say(struct bh_claim_result *ret, enum bh_claim_stat
 /* It could not be read from @source: unknown, and why. */
 void bh_claim_fail(struct bh_claim_result *ret, const char *source, int error);
 void bh_claim_source(struct bh_claim_result *ret, const char *source);
-/* "a b c" in @list, as far as they fit; then "..." */
-void bh_claim_add(char list[BH_CLAIM_TEXT], const char *word);
+/* Either, by @r of reading it: a negative errno is why it could not be. Return: it was read. */
+bool bh_claim_got(struct bh_claim_result *ret, const char *source, int r);
 
 /* --- claim_boot.c, claim_kernel.c, claim_disk.c, claim_host.c, claim_agent.c ------------------- */
 

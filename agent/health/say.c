@@ -37,6 +37,15 @@ void bh_claim_fail(struct bh_claim_result *ret, const char *source, int error)
 	ret->error = error;
 }
 
+bool bh_claim_got(struct bh_claim_result *ret, const char *source, int r)
+{
+	if (r < 0)
+		bh_claim_fail(ret, source, r);
+	else
+		bh_claim_source(ret, source);
+	return r >= 0;
+}
+
 void bh_claim_add(char list[BH_CLAIM_TEXT], const char *word)
 {
 	static const char more[] = " ...";
