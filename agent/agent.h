@@ -157,8 +157,7 @@ struct bh_agent {
 	char hooks_trouble[BH_TROUBLE_MAX];  /* what is missing can't be put back */
 	char births_trouble[BH_TROUBLE_MAX]; /* the tree of cgroups can't be watched */
 	char config_trouble[BH_TROUBLE_MAX]; /* the settings are not those of the file, and why */
-	char users_trouble
-		[BH_TROUBLE_MAX]; /* with the users or the clock of now the map can't be compiled */
+	char users_trouble[BH_TROUBLE_MAX];  /* no map with the users and clock of now */
 	char prom_trouble[BH_TROUBLE_MAX];   /* the file of metrics can't be written */
 	char scrape_trouble[BH_TROUBLE_MAX]; /* they can't be served */
 	struct bh_nic_row *nic;		     /* nics.c */

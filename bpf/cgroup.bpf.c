@@ -248,7 +248,7 @@ __subprog int bh_call_udp_begin(const struct bh_run *run, struct bpf_sock *sk, s
 	return bh_verdict(run, c, r, BH_TELL_BEGIN);
 }
 
-/* The datagram itself is judged and counted when it leaves; here only: may it, at all? */
+/* A datagram itself is judged and counted when it leaves; here only: may it, at all? */
 __inline int bh_call_udp(const struct bh_run *run, struct bpf_sock *sk, struct bh_conv *c)
 {
 	struct bh_ruling r;
