@@ -214,6 +214,54 @@ static void test_nobody_sent_it(void **state)
 	pup_stop(stranger);
 }
 
+/*
+ * The same at a listener: of a client that nobody has only its reset is taken, which makes nothing and
+ * carries nothing.
+ */
+static void test_nobody_connects(void **state)
+{
+	static const struct {
+		__u8 flags;
+		const char *data;
+		enum bh_reason reason;
+	} row[] = {
+		{PKT_SYN, "", BH_R_NO_SOCKET},	   {PKT_ACK, "", BH_R_NO_SOCKET},
+		{PKT_ACK, "boo", BH_R_NO_SOCKET},  {PKT_RST, "boo", BH_R_NO_SOCKET},
+		{PKT_RST, "", BH_R_KERNEL_SOCKET},
+	};
+	static const char *const lo[] = {"127.0.0.1", "::1"};
+	struct puppet *owner = net_puppet(&a, "db.service"), *stranger;
+
+	(void)state;
+	net_apply(
+		&a,
+		"segments:\n  db: { match: { unit: db.service }, default: { ingress: allow } }\n");
+	assert_true(pup_serve(owner, SOCK_STREAM, "::", PORT + 2) >= 0);
+	stranger = pup_start("elsewhere", a.ns);
+	for (size_t i = 0; i < ARRAY_SIZE(row) * 2; i++) {
+		const size_t r = i / 2, f = i % 2;
+		struct pkt p;
+
+		pkt_start(&p);
+		if (f)
+			pkt_ip6(&p, lo[f], lo[f]);
+		else
+			pkt_ip4(&p, lo[f], lo[f]);
+		pkt_tcp(&p, 5556, PORT + 2, row[r].flags);
+		pkt_payload(&p, row[r].data, strlen(row[r].data));
+		pkt_finish(&p);
+		net_mark(&a);
+		talk_inject(stranger, &p, lo[f]);
+		(void)usleep(20000);
+		printf("# flags %x, \"%s\", to %s\n", row[r].flags, row[r].data, lo[f]);
+		assert_int_equal(net_count(&a, BH_R_NO_SOCKET), row[r].reason == BH_R_NO_SOCKET);
+		assert_int_equal(net_count(&a, BH_R_KERNEL_SOCKET),
+				 row[r].reason == BH_R_KERNEL_SOCKET);
+	}
+	pup_stop(owner);
+	pup_stop(stranger);
+}
+
 /* --- run -------------------------------------------------------------------------------------------------- */
 
 static int up(void **state)
@@ -247,6 +295,7 @@ int main(void)
 		cmocka_unit_test(test_a_cgroup_that_nobody_noted),
 		cmocka_unit_test(test_nobody_can_tell_who_began),
 		cmocka_unit_test(test_nobody_sent_it),
+		cmocka_unit_test(test_nobody_connects),
 	};
 
 	return cmocka_run_group_tests(tests, up, down);
