@@ -222,13 +222,13 @@ $(BUILD)/test/fuzz/%: $(BUILD)/san/selftests/fuzz/%.o \
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SAN) $^ $(PKG_LIBS) -o $@
 
-# Lets system calls of the agent fail; see there.
 # Is preloaded: what calls it must find it, and it must not be called for what it does itself.
 $(BUILD)/test/alloc.so: $(ALLOC_SRC) $(BUILD)/.flags
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -fPIC -fno-builtin -shared $(ALLOC_SRC) -o $@
 
+# Lets system calls of the agent fail; see there.
 $(BUILD)/test/inject: $(INJECT_SRC:%.c=$(BUILD)/obj/%.o)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)

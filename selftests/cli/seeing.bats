@@ -73,6 +73,7 @@ TEXT
 	cat > answers <<'JSON'
 {"flows": {"ok": true, "code": 0, "data": {"rows": [1, null, [], {}, {"type": 7, "time": "x", "local": []},
   {"type": "deny", "verdict": "denied", "direction": "ingress", "time": "9999-01-01T00:00:00Z", "proto": "tcp",
+   "pid": 5, "comm": "x\u001b[31m\nroot",
    "local": {"segment": "a\u001b[2Jb", "port": 1}, "remote": {"segment": "\u202e"}, "suppressed": -5}]}},
  "events": [{"event": 7}, {"event": {"type": "begin"}}, {}]}
 JSON
@@ -87,6 +88,11 @@ JSON
 	bh top -o json
 	[ "$status" = 1 ]
 	[[ ${lines[-1]} == '{"ok":false'* ]]
+	# a process names itself
+	bh flows -o wide
+	[ "$status" = 0 ]
+	[[ $output == *'5 x'*'x1b[31m'*root* ]]
+	[[ $output != *$'\e'* ]]
 }
 
 # Rows of 30 segments, each word of them hostile to some format.

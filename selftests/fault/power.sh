@@ -14,7 +14,7 @@ set -uo pipefail
 need_agent
 
 CUTS=6
-[ "${FAULT:-}" = full ] && CUTS=80
+[ "${FAULT:-}" = full ] && CUTS=100
 SEED=${BH_SEED:-$RANDOM}
 
 scope_begin bh-test

@@ -169,9 +169,9 @@ report_test() { # number test
 # is told, from a lock taken the wrong way round to a page it could not get.
 HARMLESS='soft lockup|rcu.*(self-detected stall|detected stalls|kthread (starved|timer wakeup))|hrtimer: interrupt took'
 COMPLAINTS='WARNING:|BUG:|INFO: |Oops|general protection|Internal error|unregister_netdevice|refcount_t'
-# There the agent is killed for want of memory.
-MEANT='invoked oom-killer|oom-kill:|Out of memory|out of memory'
 COMPLAINTS="$COMPLAINTS|UBSAN|KASAN|allocation failure|Out of memory|oom-kill|segfault|RCU used illegally"
+# Of $CLOCK alone, where the agent is killed for want of memory.
+MEANT='invoked oom-killer|oom-kill:|Out of memory|out of memory'
 
 report_kernel() { # number
 	local out=$DIR/$1/out name=${BOOTS[$1]} found harmless=$HARMLESS

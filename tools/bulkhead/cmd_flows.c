@@ -109,13 +109,7 @@ static char *process(const json_t *row)
 
 	if (!pid && !*comm)
 		return NULL;
-	if (asprintf(&text, "%" PRIu64 "%s%s", pid, *comm ? " " : "", comm) < 0)
-		return NULL;
-	/* a process names itself: nothing of it is for the terminal */
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
-	return text;
+	return asprintf(&text, "%" PRIu64 "%s%s", pid, *comm ? " " : "", comm) < 0 ? NULL : text;
 }
 
 static char *user(const json_t *row)

@@ -90,7 +90,7 @@ static const char *minute(const char *time, char ret[24])
 	return ret;
 }
 
-/* A UDP socket that was connected and sent nothing: only where it would be denied is it told of. */
+/* A UDP socket that was connected and, as far as was told, sent nothing. */
 static bool is_silent(const struct bh_said *t)
 {
 	return t->silent && t->proto == IPPROTO_UDP;
@@ -120,8 +120,7 @@ static int say_why(const struct bh_suggesting *w, const struct bh_saying *c, cha
 	same = !strcmp(minute(first, begun), minute(last, ended));
 	return asprintf(ret, "seen %s, %s%s%s%s%s", often, begun, same ? "" : " to ",
 			same ? "" : ended,
-			silent ? "; no datagram, it asked for its own address (ping, getaddrinfo)"
-			       : "",
+			silent ? "; connect() and no datagram, as ping and getaddrinfo do" : "",
 			many ? "; from or to more addresses than are kept, so all of their segment"
 			     : "") < 0
 		       ? -ENOMEM
