@@ -96,7 +96,9 @@ check "after a crash it is served again" wait_for 30 eval \
 	'[ "$(property MainPID)" != '"$pid"' ] && is_scraped scraper bulkhead_agent_up 1'
 check "nothing is wrong" no_problem
 check "stop" inside systemctl stop bulkhead.service
-is "with the agent the socket goes" inactive "$(property_of bulkhead-metrics.socket ActiveState)"
+# after it, as it came before it: `systemctl stop` waits for the service alone
+check "with the agent the socket goes" wait_for 10 eval \
+	'[ "$(property_of bulkhead-metrics.socket ActiveState)" = inactive ]'
 is "the file says so" "bulkhead_agent_up 0" "$(inside grep '^bulkhead_agent_up' $file)"
 check "start" inside systemctl start bulkhead.service
 check "with the agent it comes back" wait_for 20 is_scraped scraper bulkhead_agent_up 1
